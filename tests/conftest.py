@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may ask for: the repository, the recorded vectors, and the profiles of hypothesis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).parents[1]
+
+# A continuous run must not fail by luck: it always tries the same examples. A developer's run tries new ones.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("dev", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=5000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Folder of the recorded real evidence, or a skip where it is not beside the repository."""
+    folder = Path(os.environ.get("CONSTELLATION_VECTORS") or REPOSITORY.parent / "shared" / "vectors")
+    if not folder.is_dir():
+        pytest.skip(f"no recorded vectors at {folder} (CONSTELLATION_VECTORS names another place)")
+    return folder
