@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from attestation.roots import VENDOR_ROOTS, Roots
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -38,6 +40,7 @@ class Case:
         binding: the 32 bytes that the evidence must sign; None for recorded evidence, whose freshness nobody checks.
         mark: expected cluster mark.
         at: the time to take as "now", aware UTC.
+        roots: vendor keys to believe; others than the default only for fakes.
     """
 
     evidence: Evidence
@@ -45,6 +48,7 @@ class Case:
     binding: bytes | None
     mark: Mark | bytes
     at: datetime
+    roots: Roots = VENDOR_ROOTS
 
     def __post_init__(self) -> None:
         """Refuse a question that cannot be answered safely."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from attestation.case import Case, Mark
 from attestation.errors import PolicyError
+from attestation.roots import VENDOR_ROOTS, Roots
 from attestation.variant import HardwareRoot, Technology, Variant
 from attestation.verdict import Findings, Mismatch, Verdict
 
@@ -53,6 +54,7 @@ def judge(
     binding: bytes | None,
     at: datetime,
     mark: Mark | bytes = Mark.UNMARKED,
+    roots: Roots = VENDOR_ROOTS,
 ) -> Verdict:
     """Judge evidence by a policy.
 
@@ -62,6 +64,7 @@ def judge(
         binding: 32 bytes that the evidence must sign; None, said explicitly, for recorded evidence.
         at: the time to take as "now", aware UTC.
         mark: what the cluster mark must be: none yet (the default), any, or that of a cluster ID.
+        roots: vendor keys to believe; others than the default only for fakes.
 
     Returns:
         The verdict with every reason. It is never a truth value.
@@ -74,7 +77,7 @@ def judge(
             f"evidence is of variant {evidence.variant}, the policy is for {policy.variant}",
             hint="judge each variant by a policy of its own",
         )
-    case = Case(evidence=evidence, policy=policy, binding=binding, mark=mark, at=at)
+    case = Case(evidence=evidence, policy=policy, binding=binding, mark=mark, at=at, roots=roots)
     findings = Findings()
     if _complete(evidence, findings):
         _examiner(evidence.variant)(case, findings)
