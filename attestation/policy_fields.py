@@ -13,11 +13,13 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, StrEnum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attestation.errors import PolicyError
+from attestation.snp.product import TCB_COMPONENTS, Product
+from attestation.snp.report import PLATFORM_FLAGS
 from attestation.variant import Technology, Variant
 
 if TYPE_CHECKING:
@@ -31,14 +33,6 @@ class Revocation(StrEnum):
 
     REQUIRED = "required"
     OFF = "off"
-
-
-class SnpProduct(StrEnum):
-    """AMD product lines whose evidence we know."""
-
-    MILAN = "Milan"
-    GENOA = "Genoa"
-    TURIN = "Turin"
 
 
 class TcbStatus(StrEnum):
@@ -87,9 +81,7 @@ class FieldSpec(NamedTuple):
     variants: frozenset[Variant]
 
 
-SNP_TCB: Final = ("bootloader", "tee", "snp", "microcode", "fmc")
 TDX_TCB: Final = ("module", "module_major", "microcode", "pce", "qe")
-PLATFORM_FLAGS: Final = ("smt_disabled", "tsme", "ecc", "rapl_disabled", "ciphertext_hiding", "alias_check", "sev_tio")
 
 
 def _wrong(name: str, expected: str, got: object) -> PolicyError:
@@ -165,9 +157,14 @@ def _show_measurements(value: Mapping[str, Register]) -> dict[str, Any]:
 
 
 def _parse_tcb(value: Any, name: str, variant: Variant) -> dict[str, int]:
-    known = SNP_TCB if Technology.SNP in variant.technologies else TDX_TCB
+    known = TCB_COMPONENTS if Technology.SNP in variant.technologies else TDX_TCB
     if not isinstance(value, dict) or not value:
         raise _wrong(name, f"a mapping with {', '.join(known)}", value)
+    if missing := [component for component in known if component not in (*value, *_OPTIONAL_TCB)]:
+        raise PolicyError(
+            f"policy field {name} lacks {', '.join(missing)}",
+            hint="name every component; 0 accepts any version",
+        )
     for component, version in value.items():
         if component not in known:
             raise _wrong(name, f"components out of {', '.join(known)}", component)
@@ -220,6 +217,7 @@ def _show_age(value: timedelta) -> str:
 
 
 _MAX_SVN: Final = 65535
+_OPTIONAL_TCB: Final = ("fmc", "module_major")  # only some products have them
 _FLAG: Final = Shape(_parse_flag, bool, {"type": "boolean"})
 _REGISTER_SCHEMA: Final = {
     "type": "object",
@@ -241,7 +239,7 @@ _TCB: Final = Shape(
     {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"enum": sorted({*SNP_TCB, *TDX_TCB})},
+        "propertyNames": {"enum": sorted({*TCB_COMPONENTS, *TDX_TCB})},
         "additionalProperties": {"type": "integer", "minimum": 0, "maximum": _MAX_SVN},
     },
 )
@@ -287,7 +285,7 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
             "Lowest security version of each component that the evidence may report.", _TCB, _VENDOR_CHAIN
         ),
         "minimum_launch_tcb": FieldSpec("Lowest TCB at the launch of the guest.", _TCB, _SNP),
-        "products": FieldSpec("Accepted AMD product lines; default: all known.", _names(SnpProduct), _SNP),
+        "products": FieldSpec("Accepted AMD product lines; default: all known.", _names(Product), _SNP),
         "allow_report_v2": FieldSpec(
             "Accept reports of version 2, in which only the certificate names the product.", _FLAG, _SNP
         ),
