@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The way in. What each check runs is named in noxfile.py.
+
+NOX := .tools/bin/uv run --frozen --no-sync nox --no-verbose
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-slow bench docs format generate
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: OS packages, uv, the locked environment
+	@setup/install
+
+test: setup ## Run every check; pytest comes last
+	@$(NOX)
+	@$(NOX) --session pytest
+
+test-slow: ## Run the slow tier: real boots, the newest Python, mutation testing
+	@setup/install slow
+	@$(NOX) --session slow newest_python
+
+bench: setup ## Measure, and print the figures beside the targets
+	@$(NOX) --session bench
+
+docs: setup ## Build the documentation into site/
+	@$(NOX) --session docs
+
+format: setup ## Rewrite the code as ruff wants it
+	@$(NOX) --session format
+
+generate: setup ## Write generated files anew
+	@$(NOX) --session generate

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every check of the repository, by name: `nox --list`.
+
+Sessions use the environment that `make setup` made from uv.lock; nothing is resolved or downloaded here. `make test` runs
+the default sessions and then `pytest`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import nox
+
+from attestation.policy import json_schema
+
+NEWEST_PYTHON = "3.13"
+
+
+def policy_schema() -> str:
+    """What editors check a policy against."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+GENERATED = {"docs/policy.schema.json": policy_schema}
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["ruff", "mypy", "imports", "reuse", "generated", "readme", "docs"]
+
+
+@nox.session
+def ruff(session: nox.Session) -> None:
+    """Style and format."""
+    session.run("ruff", "check", "--quiet")
+    session.run("ruff", "format", "--check", "--quiet")
+
+
+@nox.session
+def mypy(session: nox.Session) -> None:
+    """Types, strictly."""
+    session.run("mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Layers: who may import whom (pyproject.toml, import-linter)."""
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def reuse(session: nox.Session) -> None:
+    """Every file says its copyright and licence (REUSE)."""
+    session.run("reuse", "lint", "--quiet")
+
+
+@nox.session
+def generated(session: nox.Session) -> None:
+    """Generated files are what their generator gives today."""
+    for path, generator in GENERATED.items():
+        if Path(path).read_text(encoding="utf-8") != generator():
+            session.error(f"{path} is stale: run `make generate`")
+
+
+@nox.session
+def generate(_session: nox.Session) -> None:
+    """Write generated files anew."""
+    for path, generator in GENERATED.items():
+        Path(path).write_text(generator(), encoding="utf-8")
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """The commands of the README print what the README says."""
+    session.run("pytest", "--quiet", "tests/readme")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a broken link is an error."""
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def pytest(session: nox.Session) -> None:
+    """All tests that are not slow."""
+    logging.getLogger("nox").setLevel(logging.CRITICAL)  # the last lines are pytest's own, whatever it finds
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """What to run before every commit: under three minutes."""
+    for name in ("ruff", "mypy", "imports", "pytest"):
+        session.notify(name)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Tests that take more than five seconds, with many examples for each property."""
+    session.run("pytest", "-m", "slow", *session.posargs, env={"HYPOTHESIS_PROFILE": "thorough"})
+
+
+@nox.session
+def newest_python(session: nox.Session) -> None:
+    """All tests that are not slow, under the newest Python that we promise."""
+    uv = os.environ["UV"]
+    found = session.run(uv, "python", "find", "--quiet", NEWEST_PYTHON, success_codes=[0, 2], silent=True, log=False)
+    if not found:
+        session.skip(f"Python {NEWEST_PYTHON} is not installed")
+    session.run(
+        *(uv, "run", "--frozen", "--all-extras", "--python", NEWEST_PYTHON, "pytest"),
+        env={"UV_PROJECT_ENVIRONMENT": f".venv-{NEWEST_PYTHON}"},
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure on one core (benchmarks/)."""
+    for script in sorted(Path("benchmarks").glob("bench_*.py")):
+        session.run("python", str(script))
+
+
+@nox.session(name="format")
+def format_code(session: nox.Session) -> None:
+    """Rewrite the code as ruff wants it."""
+    session.run("ruff", "check", "--fix-only", "--quiet")
+    session.run("ruff", "format", "--quiet")
