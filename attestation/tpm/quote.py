@@ -95,9 +95,7 @@ def parse_quote(data: bytes) -> Quote:
         raise MalformedError(f"TPM quote has {len(data)} bytes, its format says {offset}")
     if safe > 1:
         raise MalformedError(f"TPM quote: the flag for a safe clock is {safe}, expected 0 or 1")
-    return Quote(
-        magic, signer, extra, clock, resets, restarts, bool(safe), firmware, selections, data[start:offset]
-    )
+    return Quote(magic, signer, extra, clock, resets, restarts, bool(safe), firmware, selections, data[start:offset])
 
 
 def _selections(data: bytes, offset: int, banks: int) -> tuple[tuple[PcrSelection, ...], int]:
