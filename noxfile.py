@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every check of the repository, by name: `nox --list`.
 
-Sessions use the environment that `make setup` made from uv.lock; nothing is resolved or downloaded here. `make test` runs
-the default sessions and then `pytest`.
+Sessions use the environment that `make setup` made from uv.lock; nothing is resolved or downloaded here. `make test`
+runs the default sessions and then `pytest`.
 """
 
 from __future__ import annotations
