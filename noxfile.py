@@ -119,9 +119,8 @@ def newest_python(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure on one core (benchmarks/)."""
-    for script in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(script))
+    """Measure on one core, beside the targets and the Go libraries."""
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session(name="format")
