@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,7 +19,7 @@ THREAT_MODEL = "docs/threat-model.md"
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 MENTION = re.compile(r"`((?:attestation|benchmarks|constellation_cli|docs|setup|tests)/[\w./-]+)(?:::(\w+))?`")
 ROW = re.compile(r"^\| *T\d+ *\|.*\|$", re.MULTILINE)
-STATUSES = {"prevented", "mitigated", "open", "accepted"}
+STATES = {"prevented", "mitigated", "open", "accepted"}
 NEED_A_TEST = {"prevented", "mitigated"}
 
 
@@ -26,9 +27,23 @@ def text_of(document: str) -> str:
     return (REPOSITORY / document).read_text(encoding="utf-8")
 
 
-def threats() -> list[list[str]]:
-    """Cells of each row: number, threat, adversary, answer, status, tests."""
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in ROW.findall(text_of(THREAT_MODEL))]
+class Threat(NamedTuple):
+    """A row of the threat model."""
+
+    number: str
+    threat: str
+    who: str
+    answer: str
+    remark: str
+    tests: str
+
+    @property
+    def state(self) -> str:
+        return self.remark.partition(":")[0]
+
+
+def threats() -> list[Threat]:
+    return [Threat(*(cell.strip() for cell in row.strip("|").split("|"))) for row in ROW.findall(text_of(THREAT_MODEL))]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -50,16 +65,17 @@ def test_every_test_that_is_mentioned_exists(document: str) -> None:
 
 
 def test_threats_are_numbered_in_order() -> None:
-    assert [row[0] for row in threats()] == [f"T{number}" for number in range(1, len(threats()) + 1)]
+    numbers = [threat.number for threat in threats()]
+    assert numbers == [f"T{index}" for index, _ in enumerate(numbers, 1)]
 
 
-def test_every_threat_has_a_known_status() -> None:
-    assert {row[4].partition(" ")[0] for row in threats()} <= STATUSES
+def test_every_threat_has_a_known_state() -> None:
+    assert {threat.state for threat in threats()} <= STATES
 
 
 def test_no_threat_is_called_prevented_without_a_test() -> None:
-    claims = [row for row in threats() if row[4].partition(" ")[0] in NEED_A_TEST]
-    assert [row[0] for row in claims if not MENTION.search(row[5])] == []
+    claims = [threat for threat in threats() if threat.state in NEED_A_TEST]
+    assert [threat.number for threat in claims if not MENTION.search(threat.tests)] == []
 
 
 def test_decisions_are_numbered_in_order() -> None:
