@@ -70,7 +70,7 @@ class Product(StrEnum):
     def from_name(cls, name: str) -> Product | None:
         """Find the line of a certificate's product name ("Milan-B0"); None where it is not known."""
         line = name.partition("-")[0]
-        return cls(line) if line in cls else None
+        return next((product for product in cls if product.value == line), None)
 
 
 # Genoa's certificates also serve Bergamo and Siena (models A0h to AFh).
