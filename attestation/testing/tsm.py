@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's configfs-TSM interface in memory, in which one line breaks one property.
+"""The kernel's configfs-TSM interface in memory.
 
-Example::
+Each answer can be broken with one line:
 
-files = FakeTsmFiles(TsmProvider.TDX, platform.quote)
-files.lost_writes = 1                                      # the kernel swallows a write
-files.errors["outblob"] = TimeoutError(errno.ETIMEDOUT, "quoting service is down")
-files.provider = "sev_guest"                               # another driver
+    files = FakeTsmFiles(TsmProvider.TDX, platform.quote)
+    files.lost_writes = 1                                      # the kernel swallows a write
+    files.errors["outblob"] = TimeoutError(errno.ETIMEDOUT, "quoting service is down")
+    files.provider = "sev_guest"                               # another driver
 
-TsmReports(files).request(bytes(64), TsmProvider.TDX)
+    TsmReports(files).request(bytes(64), TsmProvider.TDX)
 """
 
 from __future__ import annotations
