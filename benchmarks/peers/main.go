@@ -8,7 +8,7 @@
 //	peers [-for DURATION] tpm-quote QUOTE.json
 //	peers [-for DURATION] [-at TIME] tdx-quote QUOTE ROOT.pem
 //
-// Every subject starts from bytes in each iteration and needs no network. The answer is one line of JSON.
+// No subject needs the network, or keeps more between iterations than its comment says. The answer is one line of JSON.
 // "seconds" are seconds of processor time, of all threads: collecting garbage is work too.
 package main
 

@@ -24,7 +24,7 @@ type quoteFile struct {
 	Registers map[string]string `json:"pcrs"` // SHA-256 bank
 }
 
-// tpmQuote verifies a quote: public area, signature, nonce, selection and digest of the registers.
+// tpmQuote verifies a quote by a known key: signature, nonce, selection and digest of the registers.
 func tpmQuote(files []string, _ time.Time) (verification, error) {
 	contents, err := readFiles(files, 1)
 	if err != nil {
@@ -38,17 +38,15 @@ func tpmQuote(files []string, _ time.Time) (verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
-		area, err := tpm2.DecodePublic(public)
-		if err != nil {
-			return err
-		}
-		key, err := area.Key()
-		if err != nil {
-			return err
-		}
-		return quote.Verify(quoted, key, nonce)
-	}, nil
+	area, err := tpm2.DecodePublic(public)
+	if err != nil {
+		return nil, err
+	}
+	key, err := area.Key()
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return quote.Verify(quoted, key, nonce) }, nil
 }
 
 // decode turns hexadecimal text into the public area, the quote with its registers, and the nonce.

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the library costs beside time: its import, and the memory of one verification. Always in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.subject import REPOSITORY
+from benchmarks.table import Promise, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from benchmarks.subject import Subject
+
+IMPORT_TARGET: Final = 60  # milliseconds
+MEMORY_TARGET: Final = 1024  # KiB
+
+_TIMED_IMPORT: Final = """
+import time
+start = time.perf_counter()
+import {module}
+print(time.perf_counter() - start)
+"""
+
+
+def import_rows(rounds: int) -> Iterator[Row]:
+    """Time to import the library, and with it what verifies; the bare interpreter is not counted."""
+    milliseconds = _import_milliseconds("attestation", rounds)
+    yield Row(
+        what="import attestation",
+        ours=f"{milliseconds:.1f} ms",
+        promises=(Promise(f"≤ {IMPORT_TARGET} ms", kept=milliseconds <= IMPORT_TARGET),),
+    )
+    milliseconds = _import_milliseconds("attestation.snp.verify", rounds)
+    yield Row(what="import attestation.snp.verify, with cryptography", ours=f"{milliseconds:.1f} ms")
+
+
+def _import_milliseconds(module: str, rounds: int) -> float:
+    program = _TIMED_IMPORT.format(module=module)
+    return 1000 * median(float(_run("-c", program)) for _ in range(rounds))
+
+
+def memory_rows(subjects: Iterable[Subject]) -> Iterator[Row]:
+    """Peak memory of the first verification of a process, above what it had when everything was imported."""
+    for subject in subjects:
+        peak = json.loads(_run("-m", "benchmarks.peak_memory", subject.name))
+        yield Row(
+            what=f"peak memory, {subject.name}",
+            ours=f"{peak['private']} KiB, of it objects {peak['objects']} KiB",
+            promises=(Promise(f"≤ {MEMORY_TARGET} KiB", kept=max(peak.values()) <= MEMORY_TARGET),),
+        )
+
+
+def _run(*arguments: str) -> str:
+    command = (sys.executable, *arguments)
+    return subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout
