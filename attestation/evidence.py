@@ -151,7 +151,7 @@ class Evidence:
             MalformedError: it is not our JSON, is too large or too deep, or holds a key we do not know.
         """
         record = _load(data)
-        _keys(record, "evidence", required={"version", "variant"}, optional={"tpm", "snp", "tdx", "platform"})
+        _object(record, "evidence", required={"version", "variant"}, optional={"tpm", "snp", "tdx", "platform"})
         if type(record["version"]) is not int or record["version"] != EVIDENCE_VERSION:
             raise MalformedError(f"evidence: version is {record['version']!r}, expected {EVIDENCE_VERSION}")
         return cls(
@@ -190,50 +190,57 @@ def _constant(name: str) -> float:
     raise ValueError(message)
 
 
-def _keys(record: object, where: str, *, required: set[str], optional: AbstractSet[str] = frozenset()) -> None:
+def _object(
+    record: object,
+    where: str,
+    *,
+    required: set[str],
+    optional: AbstractSet[str] = frozenset(),
+) -> dict[str, object]:
     if not isinstance(record, dict):
         raise MalformedError(f"{where}: expected an object")
     if missing := required - record.keys():
         raise MalformedError(f"{where}: missing {', '.join(sorted(missing))}")
     if unknown := record.keys() - required - optional:
         raise MalformedError(f"{where}: unknown key {', '.join(sorted(map(repr, unknown)))}")
+    return record
 
 
-def _part(record: dict[str, Any], name: str, parse: Callable[[Any], _Part]) -> _Part | None:
+def _part(record: dict[str, Any], name: str, parse: Callable[[object], _Part]) -> _Part | None:
     return parse(record[name]) if name in record else None
 
 
-def _tpm(record: Any) -> TpmEvidence:
-    _keys(record, "evidence.tpm", required={"ak_public", "attest", "event_log", "pcrs", "signature"})
-    pcrs = record["pcrs"]
+def _tpm(record: object) -> TpmEvidence:
+    part = _object(record, "evidence.tpm", required={"ak_public", "attest", "event_log", "pcrs", "signature"})
+    pcrs = part["pcrs"]
     if not isinstance(pcrs, dict) or any(name not in _PCR_NAMES for name in pcrs):
         raise MalformedError(f"evidence.tpm.pcrs: expected an object with keys 0 to {PCR_COUNT - 1}")
     return TpmEvidence(
-        attest=_decode(record["attest"], "evidence.tpm.attest"),
-        signature=_decode(record["signature"], "evidence.tpm.signature"),
+        attest=_decode(part["attest"], "evidence.tpm.attest"),
+        signature=_decode(part["signature"], "evidence.tpm.signature"),
         pcrs={int(name): _decode(value, f"evidence.tpm.pcrs.{name}") for name, value in pcrs.items()},
-        ak_public=_decode(record["ak_public"], "evidence.tpm.ak_public"),
-        event_log=_decode(record["event_log"], "evidence.tpm.event_log"),
+        ak_public=_decode(part["ak_public"], "evidence.tpm.ak_public"),
+        event_log=_decode(part["event_log"], "evidence.tpm.event_log"),
     )
 
 
-def _snp(record: Any) -> SnpEvidence:
-    _keys(record, "evidence.snp", required={"certificates", "report"})
-    certificates = record["certificates"]
+def _snp(record: object) -> SnpEvidence:
+    part = _object(record, "evidence.snp", required={"certificates", "report"})
+    certificates = part["certificates"]
     if not isinstance(certificates, list) or len(certificates) > MAX_CERTIFICATES:
         raise MalformedError(f"evidence.snp.certificates: expected at most {MAX_CERTIFICATES} certificates")
     return SnpEvidence(
-        report=_decode(record["report"], "evidence.snp.report"),
+        report=_decode(part["report"], "evidence.snp.report"),
         certificates=tuple(_decode(value, "evidence.snp.certificates") for value in certificates),
     )
 
 
-def _tdx(record: Any) -> TdxEvidence:
-    _keys(record, "evidence.tdx", required={"quote"})
-    return TdxEvidence(quote=_decode(record["quote"], "evidence.tdx.quote"))
+def _tdx(record: object) -> TdxEvidence:
+    part = _object(record, "evidence.tdx", required={"quote"})
+    return TdxEvidence(quote=_decode(part["quote"], "evidence.tdx.quote"))
 
 
-def _platform(record: Any) -> dict[str, bytes]:
+def _platform(record: object) -> dict[str, bytes]:
     if not isinstance(record, dict) or not 0 < len(record) <= MAX_PLATFORM_PARTS:
         raise MalformedError(f"evidence.platform: expected an object with 1 to {MAX_PLATFORM_PARTS} parts")
     return {name: _decode(value, f"evidence.platform.{name}") for name, value in record.items()}

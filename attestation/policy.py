@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attestation.errors import PolicyError
 from attestation.policy_fields import FIELDS, Register, Revocation
-from attestation.variant import Technology, Variant
+from attestation.variant import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,7 +201,9 @@ def _agree(written: object, asked: Variant | None) -> Variant:
         hint = f"did you mean {close[0]}?" if close else f"known variants: {', '.join(names)}"
         raise PolicyError(f"policy names the unknown variant {written!r}", hint=hint) from None
     if asked is not None and asked is not variant:
-        raise PolicyError(f"policy is for {variant}, asked was {asked}", hint="use the policy of the evidence's variant")
+        raise PolicyError(
+            f"policy is for {variant}, asked was {asked}", hint="use the policy of the evidence's variant"
+        )
     return variant
 
 
@@ -213,7 +215,9 @@ def _unknown(key: str) -> PolicyError:
 
 def _without_effect(name: str, variant: Variant) -> PolicyError:
     where = ", ".join(other.value for other in Variant if other in FIELDS[name].variants)
-    return PolicyError(f"policy field {name} has no effect on {variant}", hint=f"remove it; it takes effect on: {where}")
+    return PolicyError(
+        f"policy field {name} has no effect on {variant}", hint=f"remove it; it takes effect on: {where}"
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

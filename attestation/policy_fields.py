@@ -93,8 +93,8 @@ def _hex(value: object, name: str, widths: tuple[int, ...]) -> bytes:
     if not isinstance(value, str):
         raise _wrong(name, f"{lengths} hexadecimal digits", value)
     if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", value) or len(value) // 2 not in widths:
-        shown = value if len(value) <= 16 else f"{value[:16]}…"
-        raise PolicyError(f"policy field {name}: expected {lengths} hexadecimal digits, got {len(value)} ({shown})")
+        got = f"{len(value)} characters, {value[:16]!r}…" if value else "nothing"
+        raise PolicyError(f"policy field {name}: expected {lengths} hexadecimal digits, got {got}")
     return bytes.fromhex(value)
 
 
@@ -105,7 +105,7 @@ def _list(value: object, name: str) -> list[Any]:
 
 
 def _digests(widths: Callable[[Variant], tuple[int, ...]], pattern: str) -> Shape:
-    def parse(value: Any, name: str, variant: Variant) -> tuple[bytes, ...]:
+    def parse(value: object, name: str, variant: Variant) -> tuple[bytes, ...]:
         return tuple(_hex(entry, name, widths(variant)) for entry in _list(value, name))
 
     schema = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": {"type": "string", "pattern": pattern}}
@@ -119,22 +119,23 @@ def _fixed(width: int) -> Shape:
 def _names(choices: type[StrEnum] | tuple[str, ...]) -> Shape:
     known = tuple(str(choice) for choice in choices)
 
-    def parse(value: Any, name: str, _variant: Variant) -> tuple[str, ...]:
-        for entry in _list(value, name):
+    def parse(value: object, name: str, _variant: Variant) -> tuple[str, ...]:
+        entries = _list(value, name)
+        for entry in entries:
             if entry not in known:
                 raise _wrong(name, f"names out of {', '.join(known)}", entry)
-        return tuple(value)
+        return tuple(entries)
 
     return Shape(parse, list, {"type": "array", "minItems": 1, "items": {"enum": list(known)}})
 
 
-def _parse_flag(value: Any, name: str, _variant: Variant) -> bool:
+def _parse_flag(value: object, name: str, _variant: Variant) -> bool:
     if not isinstance(value, bool):
         raise _wrong(name, "true or false", value)
     return value
 
 
-def _parse_measurements(value: Any, name: str, variant: Variant) -> dict[str, Register]:
+def _parse_measurements(value: object, name: str, variant: Variant) -> dict[str, Register]:
     if not isinstance(value, dict) or not value:
         raise _wrong(name, "a mapping from register to {expected, enforced}", value)
     registers = {}
@@ -156,7 +157,7 @@ def _show_measurements(value: Mapping[str, Register]) -> dict[str, Any]:
     return {name: {"expected": entry.expected.hex(), "enforced": entry.enforced} for name, entry in value.items()}
 
 
-def _parse_tcb(value: Any, name: str, variant: Variant) -> dict[str, int]:
+def _parse_tcb(value: object, name: str, variant: Variant) -> dict[str, int]:
     known = TCB_COMPONENTS if Technology.SNP in variant.technologies else TDX_TCB
     if not isinstance(value, dict) or not value:
         raise _wrong(name, f"a mapping with {', '.join(known)}", value)
@@ -173,28 +174,30 @@ def _parse_tcb(value: Any, name: str, variant: Variant) -> dict[str, int]:
     return dict(value)
 
 
-def _parse_vmpl(value: Any, name: str, _variant: Variant) -> tuple[int, ...]:
-    for level in _list(value, name):
+def _parse_vmpl(value: object, name: str, _variant: Variant) -> tuple[int, ...]:
+    levels = _list(value, name)
+    for level in levels:
         if type(level) is not int or level not in range(4):
             raise _wrong(name, "levels from 0 to 3", level)
-    return tuple(value)
+    return tuple(levels)
 
 
-def _parse_pem(value: Any, name: str, _variant: Variant) -> tuple[bytes, ...]:
-    for entry in _list(value, name):
+def _parse_pem(value: object, name: str, _variant: Variant) -> tuple[bytes, ...]:
+    entries = _list(value, name)
+    for entry in entries:
         if not isinstance(entry, str) or not entry.isascii() or "-----BEGIN CERTIFICATE-----" not in entry:
             raise _wrong(name, "certificates in PEM", entry)
-    return tuple(entry.encode("ascii") for entry in value)
+    return tuple(entry.encode("ascii") for entry in entries)
 
 
-def _parse_base64(value: Any, name: str, _variant: Variant) -> tuple[bytes, ...]:
+def _parse_base64(value: object, name: str, _variant: Variant) -> tuple[bytes, ...]:
     try:
         return tuple(base64.b64decode(entry, validate=True) for entry in _list(value, name))
     except (binascii.Error, TypeError, ValueError):
         raise _wrong(name, "base64 text", value) from None
 
 
-def _parse_revocation(value: Any, name: str, _variant: Variant) -> Revocation:
+def _parse_revocation(value: object, name: str, _variant: Variant) -> Revocation:
     # YAML 1.1 reads a bare `off` as false, and the word must mean the same in both notations.
     if value is False or value == "off":
         return Revocation.OFF
@@ -203,7 +206,7 @@ def _parse_revocation(value: Any, name: str, _variant: Variant) -> Revocation:
     return Revocation.REQUIRED
 
 
-def _parse_age(value: Any, name: str, _variant: Variant) -> timedelta:
+def _parse_age(value: object, name: str, _variant: Variant) -> timedelta:
     match = re.fullmatch(r"([1-9][0-9]{0,3})([dh])", value) if isinstance(value, str) else None
     if match is None:
         raise _wrong(name, "a duration such as 30d or 12h", value)
@@ -289,7 +292,9 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
         "allow_report_v2": FieldSpec(
             "Accept reports of version 2, in which only the certificate names the product.", _FLAG, _SNP
         ),
-        "allow_debug": FieldSpec("Accept guests whose memory the host may read. Never in production.", _FLAG, _VENDOR_CHAIN),
+        "allow_debug": FieldSpec(
+            "Accept guests whose memory the host may read. Never in production.", _FLAG, _VENDOR_CHAIN
+        ),
         "allow_smt": FieldSpec("Accept guests that may run beside another on the same core.", _FLAG, _SNP),
         "vmpl": FieldSpec("Accepted privilege levels of who asked for the report; default: 0.", _VMPL, _SNP),
         "id_key_digests": FieldSpec("Accepted SHA-384 digests of the ID key.", _fixed(48), _SNP),

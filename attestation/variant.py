@@ -147,6 +147,6 @@ _TPM_REGISTERS: Mapping[str, RegisterPolicy] = MappingProxyType(
 
 _TDX_REGISTERS: Mapping[str, RegisterPolicy] = MappingProxyType(
     {"mrtd": RegisterPolicy.ENFORCED, "rtmr0": RegisterPolicy.RECORDED}
-    | {name: RegisterPolicy.ENFORCED for name in ("rtmr1", "rtmr2")}
+    | dict.fromkeys(("rtmr1", "rtmr2"), RegisterPolicy.ENFORCED)
     | {"rtmr3": RegisterPolicy.MARK},
 )

@@ -113,7 +113,8 @@ class Verdict:
 
     def __post_init__(self) -> None:
         """Refuse a verdict about nothing."""
-        if not isinstance(self.evidence, Evidence) or not isinstance(self.findings, Findings):
+        parts: tuple[tuple[object, type], ...] = ((self.evidence, Evidence), (self.findings, Findings))
+        if not all(isinstance(part, kind) for part, kind in parts):
             message = "a verdict needs evidence and findings"
             raise TypeError(message)
 

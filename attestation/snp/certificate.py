@@ -33,13 +33,16 @@ MAX_SIZE: Final = 16 * 1024  # bytes of one certificate
 
 # AlgorithmIdentifier of RSASSA-PSS with SHA-384, MGF1 with SHA-384 and 48 bytes of salt, in AMD's two spellings: with
 # and without the default trailer field.
-_HASHES: Final = "a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130"
+_HASHES: Final = (
+    "a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130"
+)
 RSASSA_PSS_SHA384: Final = frozenset(
     {
         bytes.fromhex(f"304106092a864886f70d01010a3034{_HASHES}"),
         bytes.fromhex(f"304606092a864886f70d01010a3039{_HASHES}a303020101"),
     },
 )
+_PADDING: Final = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 _COMMON_NAME: Final = bytes.fromhex("550403")
 _BASIC_CONSTRAINTS: Final = bytes.fromhex("551d13")
 _KEY_USAGE: Final = bytes.fromhex("551d0f")
@@ -125,8 +128,12 @@ class Certificate:
                 hint="is the clock right? otherwise fetch a new certificate from AMD",
             )
 
-    def check_issued_by(self, issuer: Certificate) -> None:
+    def check_issued_by(self, issuer: Certificate, key: PublicKeyTypes | None = None) -> None:
         """Refuse unless `issuer` is an authority that signed this certificate.
+
+        Args:
+            issuer: who should have signed.
+            key: the issuer's key, if it is at hand already.
 
         Raises:
             NotGenuineError: another issuer, or a signature that does not hold.
@@ -138,23 +145,32 @@ class Certificate:
                 got="another issuer",
                 hint="VCEK goes with ASK, VLEK with ASVK, both of the product line of the CPU",
             )
-        check_signature(issuer, self.algorithm, self.signature, self.signed, what=self.common_name)
+        check_signature(issuer, self.algorithm, self.signature, self.signed, key=key or issuer.public_key())
 
 
-def check_signature(signer: Certificate, algorithm: bytes, signature: bytes, signed: bytes, *, what: str) -> None:
+def check_signature(
+    signer: Certificate,
+    algorithm: bytes,
+    signature: bytes,
+    signed: bytes,
+    *,
+    key: PublicKeyTypes,
+) -> None:
     """Check what AMD's RSA keys sign: certificates and revocation lists.
 
     Raises:
         NotGenuineError: another algorithm, another kind of key, or the signature does not hold.
     """
-    expected = f"{what} signed by {signer.common_name}"
-    key = signer.public_key()
     if algorithm not in RSASSA_PSS_SHA384 or not isinstance(key, rsa.RSAPublicKey):
-        raise NotGenuineError("snp.chain", expected=f"{expected} with RSASSA-PSS and SHA-384", got="another algorithm")
+        raise NotGenuineError("snp.chain", expected="RSASSA-PSS with SHA-384 by an RSA key", got="another algorithm")
     try:
-        key.verify(signature, signed, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
+        key.verify(signature, signed, _PADDING, hashes.SHA384())
     except InvalidSignature:
-        raise NotGenuineError("snp.chain", expected=expected, got="a signature that does not verify") from None
+        raise NotGenuineError(
+            "snp.chain",
+            expected=f"a signature by {signer.common_name}",
+            got="one that does not verify",
+        ) from None
 
 
 def parse_certificate(der: bytes) -> Certificate:

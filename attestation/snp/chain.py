@@ -20,6 +20,8 @@ from attestation.snp.report import SigningKey
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
     from attestation.snp.product import Product
 
 
@@ -30,10 +32,16 @@ class Chain:
     Attributes:
         signer: ASK or ASVK.
         root: ARK; its key is pinned and its signature on `signer` was checked.
+        signer_key: its key, loaded once.
+        signer_name: common name of the signer.
+        root_name: common name of the root.
     """
 
     signer: Certificate
     root: Certificate
+    signer_key: PublicKeyTypes
+    signer_name: str
+    root_name: str
 
     def check_validity(self, at: datetime) -> None:
         """Refuse outside the time in which both are valid."""
@@ -65,7 +73,13 @@ def load_chain(signer: bytes, root: bytes, pins: frozenset[str]) -> Chain:
     authority.check_issued_by(authority)
     intermediate = parse_certificate(signer)
     intermediate.check_issued_by(authority)
-    return Chain(intermediate, authority)
+    return Chain(
+        signer=intermediate,
+        root=authority,
+        signer_key=intermediate.public_key(),
+        signer_name=intermediate.common_name,
+        root_name=authority.common_name,
+    )
 
 
 @lru_cache(maxsize=16)

@@ -24,6 +24,8 @@ SIGNED_SIZE: Final = 0x2A0  # bytes from the front that the signature covers
 COMPONENT_SIZE: Final = 72  # bytes of each of r and s, little endian
 ECDSA_P384_SHA384: Final = 1
 VERSIONS: Final = range(2, 6)
+FIRST_WITH_CPUID: Final = 3
+FIRST_WITH_MITIGATIONS: Final = 5
 
 
 class SigningKey(IntEnum):
@@ -206,8 +208,8 @@ def parse_report(data: bytes) -> Report:
     if any(data[SIGNED_SIZE + 2 * COMPONENT_SIZE :]):
         raise MalformedError("SNP report has bytes beside its signature")
     key_info = fields[9]
-    has_cpuid = version >= 3
-    has_mitigations = version >= 5
+    has_cpuid = version >= FIRST_WITH_CPUID
+    has_mitigations = version >= FIRST_WITH_MITIGATIONS
     return Report(
         raw=bytes(data),
         version=version,
@@ -262,8 +264,8 @@ def _unknown(data: bytes, version: int, *, policy: int, platform: int, key_info:
 
 
 def _reserved(version: int) -> tuple[tuple[int, int], ...]:
-    after_tcb = 0x18B if version >= 3 else 0x188
-    after_launch = 0x208 if version >= 5 else 0x1F8
+    after_tcb = 0x18B if version >= FIRST_WITH_CPUID else 0x188
+    after_launch = 0x208 if version >= FIRST_WITH_MITIGATIONS else 0x1F8
     return ((0x4C, 0x50), (after_tcb, 0x1A0), (0x1EB, 0x1EC), (0x1EF, 0x1F0), (after_launch, SIGNED_SIZE))
 
 

@@ -48,8 +48,10 @@ def check_revocation(chain: Chain, policy: Policy, findings: Findings, *, at: da
     if policy.crl is Revocation.OFF:
         findings.warn("crl is off: a revoked AMD key would be accepted")
         return
-    age = f"{policy.crl_max_age.days} days" if policy.crl_max_age.days else f"{policy.crl_max_age.seconds // 3600} hours"
-    findings.refuse("crl", expected=f"a list of {chain.root.common_name} not older than {age}", got="none that is valid")
+    age = (
+        f"{policy.crl_max_age.days} days" if policy.crl_max_age.days else f"{policy.crl_max_age.seconds // 3600} hours"
+    )
+    findings.refuse("crl", expected=f"a list of {chain.root_name} not older than {age}", got="none that is valid")
 
 
 def _lists_of(chain: Chain, lists: tuple[bytes, ...]) -> Iterator[x509.CertificateRevocationList]:
@@ -61,8 +63,7 @@ def _lists_of(chain: Chain, lists: tuple[bytes, ...]) -> Iterator[x509.Certifica
         except ValueError as error:
             raise MalformedError(f"revocation list: {error}") from None
         if issuer == chain.root.subject:
-            what = f"revocation list of {chain.root.common_name}"
-            check_signature(chain.root, algorithm.raw, signature.bits(), signed.raw, what=what)
+            check_signature(chain.root, algorithm.raw, signature.bits(), signed.raw, key=chain.root.public_key())
             yield revocation_list
 
 

@@ -61,7 +61,9 @@ def _check_guest(report: Report, policy: Policy, findings: Findings) -> None:
         else:
             findings.refuse("allow_debug", expected="a guest that its host cannot debug", got="debug allowed")
     if report.migration_agent:
-        findings.refuse("migration_agent", expected="a guest that nobody can export", got="a migration agent is allowed")
+        findings.refuse(
+            "migration_agent", expected="a guest that nobody can export", got="a migration agent is allowed"
+        )
     if report.smt_allowed:
         if policy.allow_smt:
             findings.warn("SMT is allowed: another guest may run on the same core")
@@ -75,7 +77,9 @@ def _check_platform(verified: VerifiedReport, policy: Policy, findings: Findings
     if policy.products and verified.product not in policy.products:
         findings.refuse("products", expected=_either(policy.products), got=verified.product)
     if missing := [flag for flag in policy.platform_flags if flag not in verified.report.platform_flags]:
-        findings.refuse("platform_flags", expected=", ".join(policy.platform_flags), got=f"without {', '.join(missing)}")
+        findings.refuse(
+            "platform_flags", expected=", ".join(policy.platform_flags), got=f"without {', '.join(missing)}"
+        )
     if policy.chip_ids and not _listed_chip(verified, policy.chip_ids):
         findings.refuse("chip_ids", expected=f"one of {len(policy.chip_ids)} known chips", got=_chip(verified))
 

@@ -125,25 +125,25 @@ def verify_endorsement(
             hint="collect evidence on a host that provides certificates, or fetch the VCEK from AMD's KDS",
         )
     leaf = parse_certificate(certificates[0])
-    # (1)
+    # (1) the product
     product = _product(leaf)
-    # (2)
+    # (2) the chain above
     signer, root = certificates[1:3] if len(certificates) > 2 else shipped_chain(product, kind)  # noqa: PLR2004
     chain = load_chain(signer, root, roots.amd)
     _check_names(chain, product, kind)
-    # (3)
-    leaf.check_issued_by(chain.signer)
-    # (4)
+    # (3) the issuer
+    leaf.check_issued_by(chain.signer, chain.signer_key)
+    # (4) the time
     chain.check_validity(at)
     leaf.check_validity(at)
-    # (5)
+    # (5) the key and its owner
     key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise NotGenuineError("snp.key", expected=f"a P-384 key in the {kind.name}", got="another kind of key")
     chip_id, csp = _owner(leaf, kind, product)
     owner = f"of chip {chip_id.hex()[:16]}…" if chip_id is not None else f"of {csp}"
     return Endorsement(
-        vouchers=(f"AMD {chain.root.common_name}", chain.signer.common_name, f"{kind.name} {owner}"),
+        vouchers=(f"AMD {chain.root_name}", chain.signer_name, f"{kind.name} {owner}"),
         seal=SEAL,
         kind=kind,
         product=product,
@@ -174,21 +174,23 @@ def verify_report(report: Report, endorsement: Endorsement, *, at: datetime) -> 
     Raises:
         NotGenuineError: one of the above.
     """
-    # (1)
+    # (1) the time
     endorsement.check_validity(at)
-    # (2)
+    # (2) the kind of key
     if report.signature_algorithm != ECDSA_P384_SHA384:
-        raise NotGenuineError("snp.algorithm", expected="ECDSA P-384 with SHA-384 (1)", got=str(report.signature_algorithm))
+        raise NotGenuineError(
+            "snp.algorithm", expected="ECDSA P-384 with SHA-384 (1)", got=str(report.signature_algorithm)
+        )
     if report.signing_key is not endorsement.kind:
         got = report.signing_key.name if report.signing_key is not None else "a key that is not known"
         raise NotGenuineError("snp.signing_key", expected=f"a report signed by the {endorsement.kind.name}", got=got)
-    # (3)
+    # (3) the product line
     _check_product(report, endorsement.product)
-    # (4)
+    # (4) the signature
     _check_signature(report, endorsement)
-    # (5)
+    # (5) the TCB
     _check_tcb(report, endorsement)
-    # (6)
+    # (6) the chip
     _check_chip(report, endorsement)
     return VerifiedReport(vouchers=endorsement.vouchers, seal=SEAL, report=report, endorsement=endorsement)
 
@@ -203,9 +205,11 @@ def _product(leaf: Certificate) -> Product:
 
 def _check_names(chain: Chain, product: Product, kind: SigningKey) -> None:
     signer = f"SEV-VLEK-{product}" if kind is SigningKey.VLEK else f"SEV-{product}"
-    got = (chain.root.common_name, chain.signer.common_name)
+    got = (chain.root_name, chain.signer_name)
     if got != (f"ARK-{product}", signer):
-        raise NotGenuineError("snp.chain", expected=f"{kind.name} under ARK-{product} and {signer}", got=" and ".join(got))
+        raise NotGenuineError(
+            "snp.chain", expected=f"{kind.name} under ARK-{product} and {signer}", got=" and ".join(got)
+        )
 
 
 def _owner(leaf: Certificate, kind: SigningKey, product: Product) -> tuple[bytes | None, str]:
@@ -233,7 +237,9 @@ def _certified_tcb(leaf: Certificate, product: Product) -> dict[str, int]:
 def _extension(leaf: Certificate, name: bytes, what: str) -> bytes:
     value = leaf.extensions.get(name)
     if value is None:
-        raise NotGenuineError("snp.certificate", expected=f"a VCEK or VLEK with the {what}", got="a certificate without")
+        raise NotGenuineError(
+            "snp.certificate", expected=f"a VCEK or VLEK with the {what}", got="a certificate without"
+        )
     return value
 
 
