@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import footprint, machine, measure, peers
+from benchmarks import footprint, machine, measure, peer
 from benchmarks.subject import AT, VECTORS
 from benchmarks.subjects import SUBJECTS
 from benchmarks.table import Promise, Row, as_markdown, as_text
@@ -51,8 +51,8 @@ def _options() -> argparse.Namespace:
 
 def _build_peers() -> str | None:
     try:
-        return peers.build()
-    except peers.PeersMissingError as error:
+        return peer.build()
+    except peer.PeersMissingError as error:
         _say(f"{error}: our figures only")
         return None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from benchmarks.peers import Peer
+    from benchmarks.peer import Peer
 
     Verification: TypeAlias = Callable[[], object]
 

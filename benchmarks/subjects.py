@@ -16,7 +16,7 @@ from attestation.snp.report import SigningKey, parse_report
 from attestation.snp.verify import verify_endorsement, verify_report
 from attestation.tpm.attestation_key import AttestationKey
 from attestation.tpm.verify import verify_quote
-from benchmarks.peers import Peer
+from benchmarks.peer import Peer
 from benchmarks.subject import AT, Subject
 
 if TYPE_CHECKING:
