@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runtime data: the JSON in which Azure's paravisor names the keys of its vTPM, and which the hardware's report hashes.
+
+After the OpenHCL attestation protocol ("runtime claims"); keys are JWKs (RFC 7517, RFC 7518 §6.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from attestation.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ATTESTATION_KEY_ID: Final = "HCLAkPub"
+MAX_SIZE: Final = 16 * 1024  # bytes; seen: 600 to 1200
+MAX_BRACKETS: Final = 64
+MAX_MODULUS: Final = 512  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeData:
+    """What the paravisor says.
+
+    Attributes:
+        attestation_key: key of the vTPM that signs quotes.
+        configuration: "vm-configuration" as it stands; informative.
+        user_data: 64 bytes that the guest asked to be hashed along; empty where there are none.
+    """
+
+    attestation_key: rsa.RSAPublicKey
+    configuration: Mapping[str, Any]
+    user_data: bytes
+
+
+def parse_runtime_data(data: bytes) -> RuntimeData:
+    """Read runtime data. Claims that are not known are skipped: the hash covers them, and new ones appear.
+
+    Raises:
+        MalformedError: not JSON of this form, repeated keys, or not exactly one valid attestation key.
+    """
+    record = _load(data)
+    configuration = record.get("vm-configuration", {})
+    if not isinstance(configuration, dict):
+        raise MalformedError("Azure runtime data: vm-configuration is not an object")
+    return RuntimeData(
+        attestation_key=_attestation_key(record.get("keys")),
+        configuration=MappingProxyType(configuration),
+        user_data=_user_data(record.get("user-data", "")),
+    )
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_SIZE:
+        raise MalformedError(f"Azure runtime data has {len(data)} bytes, at most {MAX_SIZE} are read")
+    # Bounds the depth before the recursive parser sees anything.
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise MalformedError("Azure runtime data is nested too deep")
+    try:
+        record = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+    except ValueError as error:
+        raise MalformedError(f"Azure runtime data is not JSON: {error}") from None
+    if not isinstance(record, dict):
+        raise MalformedError("Azure runtime data is not a JSON object")
+    return record
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError("a key appears twice")
+    return record
+
+
+def _attestation_key(keys: object) -> rsa.RSAPublicKey:
+    listed = keys if isinstance(keys, list) else []
+    found = [key for key in listed if isinstance(key, dict) and key.get("kid") == ATTESTATION_KEY_ID]
+    if len(found) != 1 or found[0].get("kty") != "RSA":
+        raise MalformedError(f"Azure runtime data: expected one RSA key {ATTESTATION_KEY_ID}, found {len(found)}")
+    modulus, exponent = (_number(found[0].get(name), name) for name in ("n", "e"))
+    try:
+        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    except ValueError as error:
+        raise MalformedError(f"Azure runtime data: {ATTESTATION_KEY_ID} is no RSA key: {error}") from None
+
+
+def _number(text: object, name: str) -> int:
+    if not isinstance(text, str) or not text.isascii() or len(text) > MAX_MODULUS * 4 // 3 + 4:
+        raise MalformedError(f"Azure runtime data: {name} of {ATTESTATION_KEY_ID} is not a number in base64url")
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        raise MalformedError(f"Azure runtime data: {name} of {ATTESTATION_KEY_ID} is not base64url") from None
+    return int.from_bytes(raw, "big")
+
+
+def _user_data(text: object) -> bytes:
+    try:
+        return bytes.fromhex(text if isinstance(text, str) else "not text")
+    except ValueError:
+        raise MalformedError("Azure runtime data: user-data is not hexadecimal") from None
