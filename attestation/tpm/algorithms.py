@@ -20,7 +20,9 @@ from attestation.errors import MalformedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ALG_AES: Final = 0x0006
 ALG_NULL: Final = 0x0010
+ALG_CFB: Final = 0x0043
 
 
 class HashAlgorithm(IntEnum):
@@ -55,7 +57,7 @@ class HashAlgorithm(IntEnum):
     @property
     def size(self) -> int:
         """Bytes in a digest."""
-        return _PRIMITIVES[self].digest_size
+        return _SIZES[self]
 
     @property
     def primitive(self) -> hashes.HashAlgorithm:
@@ -64,7 +66,7 @@ class HashAlgorithm(IntEnum):
 
     def digest(self, data: bytes) -> bytes:
         """Hash some bytes."""
-        return hashlib.new(self.name, data).digest()
+        return _CONSTRUCTORS[self](data).digest()
 
 
 class Curve(IntEnum):
@@ -119,6 +121,18 @@ class SignatureScheme(IntEnum):
 
 _HASHES: Final[Mapping[int, HashAlgorithm]] = {int(algorithm): algorithm for algorithm in HashAlgorithm}
 _CURVES: Final[Mapping[int, Curve]] = {int(curve): curve for curve in Curve}
+_SIZES: Final[Mapping[HashAlgorithm, int]] = {
+    HashAlgorithm.SHA1: 20,
+    HashAlgorithm.SHA256: 32,
+    HashAlgorithm.SHA384: 48,
+    HashAlgorithm.SHA512: 64,
+}
+_CONSTRUCTORS: Final = {
+    HashAlgorithm.SHA1: hashlib.sha1,
+    HashAlgorithm.SHA256: hashlib.sha256,
+    HashAlgorithm.SHA384: hashlib.sha384,
+    HashAlgorithm.SHA512: hashlib.sha512,
+}
 _PRIMITIVES: Final[Mapping[HashAlgorithm, hashes.HashAlgorithm]] = {
     HashAlgorithm.SHA1: hashes.SHA1(),  # noqa: S303 - replay of old logs only; signatures over SHA-1 are refused
     HashAlgorithm.SHA256: hashes.SHA256(),

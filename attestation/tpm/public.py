@@ -91,7 +91,7 @@ class PublicArea:
     @property
     def name(self) -> bytes:
         """The Name: algorithm identifier, then hash of the public area."""
-        return struct.pack(">H", self.name_algorithm) + self.name_algorithm.digest(self.raw)
+        return _name(self.raw, self.name_algorithm)
 
 
 def parse_public(data: bytes) -> PublicArea:
@@ -116,6 +116,19 @@ def parse_public(data: bytes) -> PublicArea:
         raise MalformedError(f"{reader.what} holds no valid {key_type.name} key: {error}") from None
     reader.end()
     return PublicArea(data, key_type, name_algorithm, attributes, policy, symmetric, scheme, scheme_hash, key)
+
+
+def name_of(public: bytes) -> bytes:
+    """Compute the Name of any object from its TPMT_PUBLIC; it need not be one that `parse_public` reads.
+
+    Raises:
+        MalformedError: it names no hash that we compute.
+    """
+    return _name(public, HashAlgorithm.of(int.from_bytes(public[2:4], "big"), "TPM public area"))
+
+
+def _name(public: bytes, algorithm: HashAlgorithm) -> bytes:
+    return struct.pack(">H", algorithm) + algorithm.digest(public)
 
 
 def _key_type(reader: Reader) -> KeyType:

@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Small structures that several parts of TPM 2.0 share: sized buffers and selections of registers.
+"""Small structures that several parts of TPM 2.0 share: hierarchies, sized buffers, selections of registers.
 
-After TPM 2.0 Library, Part 2 "Structures", 10.4 (TPM2B) and 10.9 (TPML_PCR_SELECTION).
+After TPM 2.0 Library, Part 2 "Structures", 9.13 (TPMI_RH_HIERARCHY), 10.4 (TPM2B) and 10.9 (TPML_PCR_SELECTION).
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from attestation.tpm.algorithms import HashAlgorithm
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 MAX_BANKS: Final = 16
 SELECT_SIZE: Final = 3  # bytes of the bit map that we send: registers 0 to 23
 MAX_SELECT_SIZE: Final = 4
+
+
+class Hierarchy(IntEnum):
+    """Whose seed a primary key grows from (TPMI_RH_HIERARCHY)."""
+
+    OWNER = 0x40000001
+    ENDORSEMENT = 0x4000000B
+    PLATFORM = 0x4000000C
 
 
 def sized(data: bytes) -> bytes:
@@ -43,24 +53,24 @@ class PcrSelection:
     @classmethod
     def of(cls, registers: Iterable[int], bank: HashAlgorithm = HashAlgorithm.SHA256) -> PcrSelection:
         """Select registers by index."""
-        return cls(bank, register_mask(registers))
+        mask = 0
+        for index in registers:
+            mask |= 1 << index
+        return cls(bank, mask)
 
     @property
     def registers(self) -> tuple[int, ...]:
         """Selected indexes, ascending."""
-        return tuple(index for index in range(self.mask.bit_length()) if self.mask >> index & 1)
+        return _registers(self.mask)
 
     def to_bytes(self) -> bytes:
         """Give a TPML_PCR_SELECTION that holds only this selection."""
         return struct.pack(">IHB", 1, self.bank, SELECT_SIZE) + self.mask.to_bytes(SELECT_SIZE, "little")
 
 
-def register_mask(registers: Iterable[int]) -> int:
-    """Set bit n for every register n."""
-    mask = 0
-    for index in registers:
-        mask |= 1 << index
-    return mask
+@lru_cache(maxsize=64)  # nodes of a cluster all quote the same few selections
+def _registers(mask: int) -> tuple[int, ...]:
+    return tuple(index for index in range(mask.bit_length()) if mask >> index & 1)
 
 
 def read_pcr_selections(reader: Reader) -> tuple[PcrSelection, ...]:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from attestation.tpm.algorithms import ALG_NULL, Curve, HashAlgorithm, KeyType, SignatureScheme
+from attestation.tpm.algorithms import ALG_AES, ALG_CFB, ALG_NULL, Curve, HashAlgorithm, KeyType, SignatureScheme
+from attestation.tpm.policies import policy_secret_digest
 from attestation.tpm.public import ObjectAttributes
-from attestation.tpm.structures import sized
+from attestation.tpm.structures import Hierarchy, sized
 
 AK_ATTRIBUTES: Final = (
     ObjectAttributes.FIXED_TPM
@@ -27,6 +28,16 @@ AK_ATTRIBUTES: Final = (
     | ObjectAttributes.SIGN
 )
 RSA_BITS: Final = 2048
+ENDORSEMENT_POLICY: Final = policy_secret_digest(Hierarchy.ENDORSEMENT)  # the profile's "PolicyA"
+_STORAGE_ATTRIBUTES: Final = (
+    ObjectAttributes.FIXED_TPM
+    | ObjectAttributes.FIXED_PARENT
+    | ObjectAttributes.SENSITIVE_DATA_ORIGIN
+    | ObjectAttributes.RESTRICTED
+    | ObjectAttributes.DECRYPT
+)
+_ENDORSEMENT_ATTRIBUTES: Final = _STORAGE_ATTRIBUTES | ObjectAttributes.ADMIN_WITH_POLICY
+_AES_128_CFB: Final = struct.pack(">HHH", ALG_AES, 128, ALG_CFB)
 
 
 def ecc_attestation_key(
@@ -75,3 +86,28 @@ def _signing_key(key_type: KeyType, attributes: ObjectAttributes, parameters: by
         + struct.pack(">H", ALG_NULL)  # no symmetric cipher: it wraps nothing
         + parameters
     )
+
+
+def _ecc_decryption_key(attributes: ObjectAttributes, policy: bytes, coordinate: bytes) -> bytes:
+    head = struct.pack(">HHI", KeyType.ECC, HashAlgorithm.SHA256, attributes)
+    parameters = _AES_128_CFB + struct.pack(">HHH", ALG_NULL, Curve.P256, ALG_NULL)
+    return head + sized(policy) + parameters + sized(coordinate) + sized(coordinate)
+
+
+def ecc_storage_key() -> bytes:
+    """Write the TPMT_PUBLIC of a P-256 storage primary key, under which secrets are sealed."""
+    attributes = _STORAGE_ATTRIBUTES | ObjectAttributes.USER_WITH_AUTH | ObjectAttributes.NO_DA
+    return _ecc_decryption_key(attributes, b"", b"")
+
+
+def ecc_endorsement_key() -> bytes:
+    """Write the TPMT_PUBLIC of the P-256 endorsement key, template L-2."""
+    zero = bytes(Curve.P256.coordinate_size)
+    return _ecc_decryption_key(_ENDORSEMENT_ATTRIBUTES, ENDORSEMENT_POLICY, zero)
+
+
+def rsa_endorsement_key() -> bytes:
+    """Write the TPMT_PUBLIC of the RSA-2048 endorsement key, template L-1."""
+    parameters = _AES_128_CFB + struct.pack(">HHI", ALG_NULL, RSA_BITS, 0) + sized(bytes(RSA_BITS // 8))
+    head = struct.pack(">HHI", KeyType.RSA, HashAlgorithm.SHA256, _ENDORSEMENT_ATTRIBUTES)
+    return head + sized(ENDORSEMENT_POLICY) + parameters

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Is a genuine quote acceptable? Every field of the policy that speaks about TPMs, all mismatches at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from attestation.case import Case
+    from attestation.policy_fields import Register
+    from attestation.tpm.verify import VerifiedQuote
+    from attestation.verdict import Findings
+
+NOT_QUOTED = "not quoted"
+
+
+def validate_quote(
+    verified: VerifiedQuote,
+    case: Case,
+    findings: Findings,
+    *,
+    measurements: Mapping[str, Register],
+) -> None:
+    """Compare a genuine quote with the policy.
+
+    Args:
+        verified: the quote, its registers and its key.
+        case: the question: policy, cluster mark, boot log.
+        findings: where mismatches and warnings go.
+        measurements: expected registers; the policy's, unless the platform judged some of them elsewhere.
+    """
+    validate_registers(verified.pcrs, measurements, findings)
+    _check_mark(verified, case, findings)
+    _check_key(verified, case, findings)
+
+
+def validate_registers(registers: Mapping[int, bytes], expected: Mapping[str, Register], findings: Findings) -> None:
+    """Compare registers with what is expected of them.
+
+    Args:
+        registers: index → value, of a quote or of another signed statement.
+        expected: register name → value, and whether a difference refuses or warns.
+        findings: where mismatches and warnings go.
+    """
+    for name, register in expected.items():
+        value = registers.get(int(name))
+        if value == register.expected:
+            continue
+        got = value.hex() if value is not None else NOT_QUOTED
+        if register.enforced:
+            findings.refuse(f"measurements.{name}", expected=register.expected.hex(), got=got)
+        else:
+            findings.warn(f"measurements.{name}: expected {register.expected.hex()}, got {got}; not enforced")
+
+
+def _check_mark(verified: VerifiedQuote, case: Case, findings: Findings) -> None:
+    expected, name = case.expected_mark(), case.evidence.variant.mark_register
+    if expected is None or name is None:
+        return
+    got = verified.pcrs.get(int(name))
+    if got != expected:
+        findings.refuse(
+            "mark",
+            expected=f"register {name} " + (expected.hex() if any(expected) else "that no cluster has marked"),
+            got=got.hex() if got is not None else NOT_QUOTED,
+        )
+
+
+def _check_key(verified: VerifiedQuote, case: Case, findings: Findings) -> None:
+    accepted, name = case.policy.ak_names, verified.key.name
+    if accepted and name not in accepted:
+        findings.refuse(
+            "ak_names",
+            expected=" or ".join(known.hex() for known in accepted),
+            got=name.hex() if name is not None else "a key without a Name: its public area was not sent",
+        )
