@@ -18,7 +18,7 @@ test: setup ## Run every check; pytest comes last
 	@$(NOX)
 	@$(NOX) --session pytest
 
-test-slow: ## Run the slow tier: real boots, the newest Python, mutation testing
+test-slow: ## Run the slow tier: real boots, many examples, the newest Python
 	@setup/install slow
 	@$(NOX) --session slow newest_python
 

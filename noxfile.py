@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from subprocess import DEVNULL
 
 import nox
 
@@ -108,13 +109,15 @@ def slow(session: nox.Session) -> None:
 def newest_python(session: nox.Session) -> None:
     """All tests that are not slow, under the newest Python that we promise."""
     uv = os.environ["UV"]
-    found = session.run(uv, "python", "find", "--quiet", NEWEST_PYTHON, success_codes=[0, 2], silent=True, log=False)
-    if not found:
+    environment = {
+        "PYENV_VERSION": NEWEST_PYTHON,  # its shims fail without a version, and then uv does too
+        "UV_PROJECT_ENVIRONMENT": f".venv-{NEWEST_PYTHON}",
+        "VIRTUAL_ENV": None,
+    }
+    find = (uv, "python", "find", NEWEST_PYTHON)
+    if not session.run(*find, env=environment, silent=True, stderr=DEVNULL, success_codes=[0, 2], log=False):
         session.skip(f"Python {NEWEST_PYTHON} is not installed")
-    session.run(
-        *(uv, "run", "--frozen", "--all-extras", "--python", NEWEST_PYTHON, "pytest"),
-        env={"UV_PROJECT_ENVIRONMENT": f".venv-{NEWEST_PYTHON}"},
-    )
+    session.run(uv, "run", "--frozen", "--all-extras", "--python", NEWEST_PYTHON, "pytest", env=environment)
 
 
 @nox.session

@@ -25,18 +25,21 @@ def listed_packages() -> list[list[str]]:
 
 @pytest.fixture
 def bare_system(tmp_path: Path) -> Path:
-    """A PATH with Python and nothing else: no apt-get, no sudo, no swtpm."""
+    """A PATH with Python and little else: no apt-get, no sudo, no swtpm."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, program in {"python3": sys.executable, "bash": "/bin/bash", "dirname": "/usr/bin/dirname"}.items():
-        (folder / name).symlink_to(program)
+    for program in (
+        Path(sys.executable).with_name("python3"),
+        *(Path("/usr/bin", name) for name in ("dirname", "env")),
+    ):
+        (folder / program.name).symlink_to(program)
     return folder
 
 
 def install(path: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.fspath(path), "CONSTELLATION_PACKAGES": os.fspath(packages)}
     script = REPOSITORY / "setup" / "install"
-    return subprocess.run(["bash", script], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(["/bin/bash", script], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("line", listed_packages(), ids=lambda line: line[1])
@@ -53,6 +56,17 @@ def test_an_unknown_system_is_told_what_is_missing(bare_system: Path, tmp_path: 
     result = install(bare_system, packages)
     assert result.returncode == 1
     assert "Please install what Debian calls: absent-one (" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root, setup asks sudo")
+def test_what_is_missing_is_installed(bare_system: Path, tmp_path: Path) -> None:
+    packages = tmp_path / "packages.txt"
+    packages.write_text("test missing-one command:missing -\ntest present command:dirname -\n")
+    apt = bare_system / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\n/bin/ln -sf /bin/true {bare_system}/missing\n')
+    apt.chmod(0o755)
+    assert install(bare_system, packages).returncode == 0
+    assert (tmp_path / "log").read_text().splitlines()[-1].endswith(" missing-one")
 
 
 def test_a_misspelt_check_is_not_taken_for_present(bare_system: Path, tmp_path: Path) -> None:
