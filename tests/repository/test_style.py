@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-LIBRARY = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "attestation").rglob("*.py"))
-SOURCES = [*LIBRARY, *(f"constellation_cli/{path.name}" for path in (REPOSITORY / "constellation_cli").glob("*.py"))]
+SOURCES = sorted(
+    path.relative_to(REPOSITORY).as_posix()
+    for package in ("attestation", "constellation_cli")
+    for path in (REPOSITORY / package).rglob("*.py")
+)
+LIBRARY = [module for module in SOURCES if module.startswith("attestation/")]
 
 NO_PACKAGES = ("ansible_collections", "benchmarks", "examples", "images", "proto", "tests")
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
