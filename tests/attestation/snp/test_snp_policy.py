@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -55,7 +55,7 @@ def examined(machine: FakeMachine, *, report_data: bytes | None = REPORT_DATA, *
 
 
 def refusals(machine: FakeMachine, **fields: object) -> list[str]:
-    return [mismatch.name for mismatch in examined(machine, **fields).mismatches]
+    return [mismatch.name for mismatch in examined(machine, **cast("dict[str, Any]", fields)).mismatches]
 
 
 def test_a_good_report_has_no_mismatch_and_no_warning(machine: FakeMachine) -> None:
