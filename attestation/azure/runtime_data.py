@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 ATTESTATION_KEY_ID: Final = "HCLAkPub"
 MAX_SIZE: Final = 16 * 1024  # bytes; seen: 600 to 1200
 MAX_BRACKETS: Final = 64
-MAX_MODULUS: Final = 512  # bytes
+MAX_NUMBER: Final = 684  # characters of base64url; 512 bytes
+
+_BASE64URL: Final = re.compile("[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +97,12 @@ def _attestation_key(keys: object) -> rsa.RSAPublicKey:
 
 
 def _number(text: object, name: str) -> int:
-    if not isinstance(text, str) or not text.isascii() or len(text) > MAX_MODULUS * 4 // 3 + 4:
+    if not isinstance(text, str) or len(text) > MAX_NUMBER or not _BASE64URL.fullmatch(text):
         raise MalformedError(f"Azure runtime data: {name} of {ATTESTATION_KEY_ID} is not a number in base64url")
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
     except binascii.Error:
-        raise MalformedError(f"Azure runtime data: {name} of {ATTESTATION_KEY_ID} is not base64url") from None
-    return int.from_bytes(raw, "big")
+        raise MalformedError(f"Azure runtime data: {name} of {ATTESTATION_KEY_ID} is cut off") from None
 
 
 def _user_data(text: object) -> bytes:
