@@ -8,10 +8,9 @@ level at a time through `Element.children`, so the depth is that of the caller's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from attestation.errors import MalformedError
 
@@ -53,8 +52,7 @@ class Tag(IntEnum):
         return 0x80 | (_CONSTRUCTED if constructed else 0) | number
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One tag, length and value.
 
     Attributes:

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Intel's revocation lists: one of the root, about intermediates; one of each intermediate, about PCK certificates.
+
+Lists come with the policy, put there by whoever wrote it; nothing here fetches (RFC 5280, section 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from attestation.errors import MalformedError, NotGenuineError
+from attestation.tdx.chain import reading_x509
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from attestation.tdx.chain import PckChain
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """A list that holds: its issuer signed it, and it does not revoke our chain.
+
+    Attributes:
+        issuer: common name of the issuer.
+        this_update: when it was made, aware UTC.
+        next_update: when a newer one is due.
+    """
+
+    issuer: str
+    this_update: datetime
+    next_update: datetime
+
+    def is_fresh(self, at: datetime, max_age: timedelta) -> bool:
+        """Whether the list is of use at this time."""
+        return self.this_update <= at <= self.next_update and at - self.this_update <= max_age
+
+
+def check_revocation(chain: PckChain, lists: Iterable[bytes]) -> tuple[RevocationList, ...]:
+    """Look into every list of the two issuers in the chain; lists of others do not matter here.
+
+    A list that is too old to prove that something is not revoked still proves that something is.
+
+    Args:
+        chain: what may be revoked.
+        lists: DER.
+
+    Raises:
+        MalformedError: one of the lists is none.
+        NotGenuineError: the issuer did not sign the list, or it revokes a certificate of the chain.
+    """
+    return tuple(checked for der in lists for checked in _check_list(chain, _load(der)))
+
+
+def _check_list(chain: PckChain, revocation_list: x509.CertificateRevocationList) -> Iterator[RevocationList]:
+    for issuer, subject in ((chain.root, chain.intermediate), (chain.intermediate, chain.leaf)):
+        serial = subject.certificate.serial_number
+        with reading_x509("revocation list"):
+            if revocation_list.issuer != issuer.certificate.subject:
+                continue
+            signed = revocation_list.is_signature_valid(issuer.key)
+            revoked = revocation_list.get_revoked_certificate_by_serial_number(serial) is not None
+        begin, end = revocation_list.last_update_utc, revocation_list.next_update_utc
+        if not signed:
+            raise NotGenuineError(
+                "tdx.crl", expected=f"a list signed by {issuer.name}", got="a signature that does not hold"
+            )
+        if revoked:
+            raise NotGenuineError(
+                "tdx.revocation",
+                expected=f"{subject.name} not revoked",
+                got=f"serial {serial:x} revoked by the list of {begin:%Y-%m-%d}",
+            )
+        if end is None:
+            raise MalformedError(f"revocation list of {issuer.name} does not say when the next one is due")
+        yield RevocationList(issuer.name, begin, end)
+
+
+def _load(der: bytes) -> x509.CertificateRevocationList:
+    with reading_x509("revocation list"):
+        revocation_list = x509.load_der_x509_crl(der)
+        critical = [entry.oid.dotted_string for entry in revocation_list.extensions if entry.critical]
+    if critical:  # such a list is about part of the certificates only
+        raise MalformedError(f"revocation list: critical extensions {', '.join(critical)} are not known")
+    return revocation_list
