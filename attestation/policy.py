@@ -232,6 +232,3 @@ _DEFAULTS: Final = {
     for spec in fields(Policy)
     if spec.name != "variant"
 }
-
-if __name__ == "__main__":
-    print(json.dumps(json_schema(), indent=2))  # noqa: T201 - `make generate` writes this to docs/policy.schema.json
