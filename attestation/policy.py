@@ -60,6 +60,7 @@ class Policy:
     allow_report_v2: bool = False
     allow_debug: bool = False
     allow_smt: bool = False
+    allow_unknown_bits: bool = False
     vmpl: tuple[int, ...] = (0,)
     id_key_digests: tuple[bytes, ...] = ()
     author_key_digests: tuple[bytes, ...] = ()

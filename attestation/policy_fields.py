@@ -296,6 +296,9 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
             "Accept guests whose memory the host may read. Never in production.", _FLAG, _VENDOR_CHAIN
         ),
         "allow_smt": FieldSpec("Accept guests that may run beside another on the same core.", _FLAG, _SNP),
+        "allow_unknown_bits": FieldSpec(
+            "Accept reports with bits that this release does not know, such as those of newer firmware.", _FLAG, _SNP
+        ),
         "vmpl": FieldSpec("Accepted privilege levels of who asked for the report; default: 0.", _VMPL, _SNP),
         "id_key_digests": FieldSpec("Accepted SHA-384 digests of the ID key.", _fixed(48), _SNP),
         "author_key_digests": FieldSpec("Accepted SHA-384 digests of the author key.", _fixed(48), _SNP),

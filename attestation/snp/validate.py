@@ -44,7 +44,11 @@ def validate_report(
 
 def _check_form(report: Report, policy: Policy, findings: Findings) -> None:
     if report.unknown:
-        findings.refuse("report", expected="only bits that its version defines", got=", ".join(report.unknown))
+        unknown = ", ".join(report.unknown)
+        if policy.allow_unknown_bits:
+            findings.warn(f"unknown bits are allowed: {unknown}")
+        else:
+            findings.refuse("allow_unknown_bits", expected="only bits that its version defines", got=unknown)
     if not report.policy & GuestPolicy.RESERVED_ONE:
         findings.refuse("report", expected="policy bit 17 set", got=f"policy {report.policy:#x}")
     if report.family is None:

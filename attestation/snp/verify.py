@@ -245,7 +245,7 @@ def _extension(leaf: Certificate, name: bytes, what: str) -> bytes:
 
 def _text(leaf: Certificate, name: bytes, what: str) -> str:
     element = parse_der(_extension(leaf, name, what))
-    if element.tag not in (Tag.IA5_STRING, Tag.UTF8_STRING) or not element.value.isascii():
+    if element.tag not in (Tag.IA5_STRING, Tag.UTF8_STRING, Tag.PRINTABLE_STRING) or not element.value.isascii():
         raise MalformedError(f"certificate: the {what} is not text")
     return element.value.decode("ascii")
 

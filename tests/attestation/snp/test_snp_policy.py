@@ -89,12 +89,19 @@ def test_a_migration_agent_is_always_refused(machine: FakeMachine) -> None:
 
 def test_unknown_policy_bits_are_refused(machine: FakeMachine) -> None:
     machine.policy |= 1 << 60
-    assert refusals(machine) == ["report"]
+    assert refusals(machine) == ["allow_unknown_bits"]
 
 
 def test_unknown_platform_bits_are_refused(machine: FakeMachine) -> None:
     machine.platform_info |= 1 << 9
-    assert refusals(machine) == ["report"]
+    assert refusals(machine) == ["allow_unknown_bits"]
+
+
+def test_unknown_bits_can_be_allowed_and_are_shown(machine: FakeMachine) -> None:
+    machine.platform_info |= 1 << 9
+    findings = examined(machine, allow_unknown_bits=True)
+    assert findings.mismatches == []
+    assert findings.warnings == ["unknown bits are allowed: platform_info bits 0x200"]
 
 
 def test_a_policy_without_its_constant_bit_is_refused(machine: FakeMachine) -> None:
