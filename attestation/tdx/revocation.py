@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from attestation.errors import MalformedError, NotGenuineError
+from attestation.policy_fields import Revocation
 from attestation.tdx.chain import reading_x509
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
+    from attestation.policy import Policy
     from attestation.tdx.chain import PckChain
+    from attestation.tdx.verify import VerifiedQuote
+    from attestation.verdict import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,31 @@ def check_revocation(chain: PckChain, lists: Iterable[bytes]) -> tuple[Revocatio
         NotGenuineError: the issuer did not sign the list, or it revokes a certificate of the chain.
     """
     return tuple(checked for der in lists for checked in _check_list(chain, _load(der)))
+
+
+def check_freshness(verified: VerifiedQuote, policy: Policy, findings: Findings, *, at: datetime) -> None:
+    """Demand a fresh list of both issuers, if the policy does.
+
+    Args:
+        verified: the genuine quote and the lists that were looked into.
+        policy: whether, and how old a list may be.
+        findings: where mismatches and warnings go.
+        at: "now", aware UTC.
+    """
+    fresh = {entry.issuer for entry in verified.revocation_lists if entry.is_fresh(at, policy.crl_max_age)}
+    missing = [signer.name for signer in (verified.chain.root, verified.chain.intermediate) if signer.name not in fresh]
+    if not missing:
+        return
+    if policy.crl is Revocation.OFF:
+        findings.warn("crl is off: a revoked platform would be accepted")
+        return
+    for name in missing:
+        dates = [f"{entry.this_update:%Y-%m-%d}" for entry in verified.revocation_lists if entry.issuer == name]
+        findings.refuse(
+            "crl",
+            expected=f"a list of {name} that is valid and not older than {policy.crl_max_age}",
+            got=f"lists of {', '.join(dates)}" if dates else "none",
+        )
 
 
 def _check_list(chain: PckChain, revocation_list: x509.CertificateRevocationList) -> Iterator[RevocationList]:
