@@ -37,7 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-_FAMILY: Final = MappingProxyType({Product.MILAN: 1, Product.GENOA: 2, Product.TURIN: 3})  # in serial numbers
+# Serial numbers of ARK, ASK and ASVK, as AMD gave them.
+_SERIALS: Final = MappingProxyType(
+    {
+        Product.MILAN: (0x010000, 0x010001, 0x010101),
+        Product.GENOA: (0x020000, 0x020002, 0x020101),
+        Product.TURIN: (0x030000, 0x030001, 0x030101),
+    },
+)
 _TCB: Final = MappingProxyType(
     {
         Product.MILAN: {"bootloader": 4, "tee": 0, "snp": 24, "microcode": 219},
@@ -121,7 +128,7 @@ class FakeAmd:
 def _root(owner: str, product: Product) -> Authority:  # noqa: ARG001 - it tells one key from another
     return Authority(
         common_name=f"ARK-{product}",
-        serial=_FAMILY[product] << 16,
+        serial=_SERIALS[product][0],
         key=_new_rsa_key(),
         crl_address=_crl_address(product, SigningKey.VCEK),
     )
@@ -132,7 +139,7 @@ def _signer(owner: str, product: Product, kind: SigningKey) -> Authority:
     vlek = kind is SigningKey.VLEK
     return Authority(
         common_name=f"SEV-VLEK-{product}" if vlek else f"SEV-{product}",
-        serial=_FAMILY[product] << 16 | (0x0101 if vlek else 0x0001),
+        serial=_SERIALS[product][2 if vlek else 1],
         key=_new_rsa_key(),
         parent=_root(owner, product),
         crl_address=_crl_address(product, kind),
