@@ -46,6 +46,15 @@ class Swtpm:
     directory: Path
 
     @property
+    def tss_address(self) -> str:
+        """The same through the TPM2 Software Stack, which uses the control channel beside the data channel too."""
+        transport, _, place = self.address.partition("://")
+        if transport == "unix":
+            return f"tss:swtpm:path={place}"
+        host, _, port = place.rpartition(":")
+        return f"tss:swtpm:host={host},port={port}"
+
+    @property
     def root_certificate(self) -> bytes:
         """PEM of the authority's root."""
         return (self.directory / "authority" / "swtpm-localca-rootca-cert.pem").read_bytes()
@@ -119,17 +128,19 @@ def _start(directory: Path, path: Path, transport: Literal["tcp", "unix"]) -> tu
     for _ in range(MAX_PORTS_TRIED):
         if transport == "unix":
             server, address = f"type=unixio,path={path}", f"unix://{path}"
+            control = f"type=unixio,path={path}.ctrl"
         else:
             port = _free_port()
             server, address = f"type=tcp,port={port},bindaddr=127.0.0.1", f"tcp://127.0.0.1:{port}"
+            control = f"type=tcp,port={port + 1},bindaddr=127.0.0.1"
         log = directory / "swtpm.log"
-        arguments = ["--tpm2", "--tpmstate", f"dir={directory}", "--server", server]
+        arguments = ["--tpm2", "--tpmstate", f"dir={directory}", "--server", server, "--ctrl", control]
         process = subprocess.Popen(  # noqa: S603 - arguments are ours
             [_program("swtpm"), "socket", *arguments, "--flags", "not-need-init,startup-clear", "--log", f"file={log}"]
         )
         if _wait_until_ready(process, address):
             return process, address
-        # Somebody took the port between our asking and swtpm's listening: try another.
+        # Somebody took a port between our asking and swtpm's listening: try another.
     raise DeviceError(f"swtpm does not start: {log.read_text(encoding='utf-8', errors='replace').strip()}")
 
 

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attestation.errors import MalformedError
+from attestation.tpm.event_log import parse_event_log
+from attestation.tpm.replay import replay
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,6 +39,7 @@ def validate_quote(
     validate_registers(verified.pcrs, measurements, findings)
     _check_mark(verified, case, findings)
     _check_key(verified, case, findings)
+    _check_event_log(verified, case, findings)
 
 
 def validate_registers(registers: Mapping[int, bytes], expected: Mapping[str, Register], findings: Findings) -> None:
@@ -76,4 +81,24 @@ def _check_key(verified: VerifiedQuote, case: Case, findings: Findings) -> None:
             "ak_names",
             expected=" or ".join(known.hex() for known in accepted),
             got=name.hex() if name is not None else "a key without a Name: its public area was not sent",
+        )
+
+
+def _check_event_log(verified: VerifiedQuote, case: Case, findings: Findings) -> None:
+    log = case.evidence.tpm.event_log if case.evidence.tpm is not None else b""
+    if not log:
+        if case.policy.require_event_log:
+            findings.refuse("require_event_log", expected="a boot log", got="none")
+        return
+    try:
+        replayed = replay(parse_event_log(log), verified.bank)
+    except MalformedError as error:
+        findings.refuse("event_log", expected="a boot log of this bank", got=error)
+        return
+    differing = [index for index, value in replayed.items() if verified.pcrs.get(index, value) != value]
+    if differing:
+        findings.refuse(
+            "event_log",
+            expected="a boot log that replays to the quoted registers",
+            got=f"other values of {', '.join(map(str, sorted(differing)))}",
         )

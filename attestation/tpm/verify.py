@@ -113,10 +113,10 @@ def verify_quote(
     if quote.magic != MAGIC:
         raise NotGenuineError("tpm.magic", expected=f"{MAGIC:#x}", got=f"{quote.magic:#x}")
     # 4
-    if binding is not None and not hmac.compare_digest(quote.extra_data, binding):
+    if binding is not None and not (binding and hmac.compare_digest(quote.extra_data, binding)):
         raise NotGenuineError(
             "tpm.binding",
-            expected=binding.hex(),
+            expected=binding.hex() or "a binding that is not empty",
             got=quote.extra_data.hex() or "nothing",
             hint="the quote answers another question: ask the node again with a fresh nonce",
         )
