@@ -114,7 +114,7 @@ def check_collateral(
         try:
             evaluation = _evaluate(quote, entry, verified.quote.signature.certificates[-1], at)
         except ValueError as error:
-            errors.append(str(error))
+            errors.append(" ".join(str(error).split()))
             continue
         _check_status(evaluation, policy, findings)
         return
