@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence out of files: one that holds all of it, or its parts as other tools write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attestation.azure.hcl import parse_hcl
+from attestation.errors import AttestationError, MalformedError
+from attestation.evidence import Evidence, SnpEvidence, TdxEvidence, TpmEvidence
+from attestation.snp.certificate import parse_certificate
+from attestation.snp.certificate_table import parse_certificate_table
+from attestation.snp.kds import vcek_path
+from attestation.snp.report import SigningKey, parse_report
+from attestation.tpm.algorithms import HashAlgorithm
+from attestation.tpm.quote import parse_quote
+from attestation.variant import Technology, Variant
+from constellation_cli.errors import CommandError
+from constellation_cli.evidence.parts import Parts
+from constellation_cli.files import display_name, read_file
+from constellation_cli.kind import Kind
+from constellation_cli.recognise import recognise
+from constellation_cli.registers import parse_registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+KDS: Final = "https://kdsintf.amd.com"
+_AMD: Final = b"Advanced Micro Devices"  # organisation in every certificate of AMD
+_PARAVISOR: Final = frozenset({Variant.AZURE_SEV_SNP, Variant.AZURE_TDX})
+
+
+def assemble(files: Iterable[Path], variant: Variant) -> Evidence:
+    """Make evidence of files.
+
+    Args:
+        files: one of evidence, or parts in any order.
+        variant: what parts become. Evidence says it itself, and the judge compares that with the policy.
+
+    Raises:
+        CommandError: a file cannot be read or has no place in the variant, or a part is missing.
+    """
+    whole, parts = [], Parts(variant)
+    for path in files:
+        name = display_name(path)
+        data = read_file(path)
+        try:
+            recognised = recognise(data, name)
+            if recognised.kind is Kind.EVIDENCE:
+                whole.append(Evidence.from_json(recognised.data))
+                continue
+        except MalformedError as error:
+            raise CommandError(f"{name}: {error}", hint=error.hint) from None
+        parts.add(recognised.kind, name, recognised.data)
+    if not whole:
+        return _put_together(parts)
+    if len(whole) > 1 or parts:
+        raise CommandError(
+            "evidence is complete in one file: nothing can be added to it",
+            hint="judge one file of evidence at a time, or its parts without it",
+        )
+    return whole[0]
+
+
+def _put_together(parts: Parts) -> Evidence:
+    variant = parts.variant
+    technologies, platform = variant.technologies, {}
+    report = b""
+    if variant in _PARAVISOR:
+        hcl = parts.parse(Kind.HCL_REPORT, parse_hcl)
+        platform["runtime_data"] = hcl.runtime_data
+        report = hcl.snp_report if Technology.SNP in technologies else b""
+    snp = _snp(parts, report or parts.need(Kind.SNP_REPORT)) if Technology.SNP in technologies else None
+    tdx = TdxEvidence(parts.need(Kind.TDX_QUOTE)) if Technology.TDX in technologies else None
+    tpm = _tpm(parts) if Technology.TPM in technologies else None
+    if tdx is not None and (log := parts.take(Kind.EVENT_LOG)):
+        platform["ccel"] = log
+    parts.check_used()
+    return Evidence(variant, tpm=tpm, snp=snp, tdx=tdx, platform=platform)
+
+
+def _snp(parts: Parts, report: bytes) -> SnpEvidence:
+    if table := parts.take(Kind.CERTIFICATE_TABLE):
+        parts.add_certificates(tuple(entry.data for entry in parse_certificate_table(table) if _AMD in entry.data))
+    amd = sorted((der for der in parts.certificates if _AMD in der), key=_distance_from_leaf)
+    if not amd:
+        raise CommandError(
+            "no certificate of the key that signed the SNP report (VCEK or VLEK) is here", hint=_where_to_get(report)
+        )
+    parts.certificates = [der for der in parts.certificates if _AMD not in der]
+    return SnpEvidence(report, tuple(amd))
+
+
+def _distance_from_leaf(der: bytes) -> int:
+    """Put VCEK or VLEK first, then ASK or ASVK, then ARK."""
+    certificate = parse_certificate(der)
+    if not certificate.authority:
+        return 0
+    return 1 if certificate.issuer != certificate.subject else 2
+
+
+def _where_to_get(report: bytes) -> str:
+    try:
+        parsed = parse_report(report)
+    except AttestationError:
+        return "add the certificate that the host gave beside the report"
+    if parsed.product is None or parsed.signing_key is not SigningKey.VCEK or not any(parsed.chip_id):
+        return "add the certificate that the host gave beside the report"
+    path = vcek_path(parsed.product, parsed.chip_id, parsed.product.tcb(parsed.reported_tcb))
+    return f"curl -o vcek.der '{KDS}{path}'"
+
+
+def _tpm(parts: Parts) -> TpmEvidence:
+    attest, signature = parts.need(Kind.TPM_QUOTE), parts.need(Kind.TPM_SIGNATURE)
+    values = parts.parse(Kind.REGISTERS, parse_registers).get("sha256", {})
+    quoted = [
+        index
+        for selection in parse_quote(attest).selections
+        if selection.bank == HashAlgorithm.SHA256
+        for index in selection.registers
+    ]
+    if missing := [str(index) for index in quoted if index not in values]:
+        raise CommandError(
+            f"the quote is about registers whose values are not here: {', '.join(missing)}",
+            hint="tpm2_pcrread sha256 prints all of them",
+        )
+    return TpmEvidence(
+        attest=attest,
+        signature=signature,
+        pcrs={index: values[index] for index in quoted},
+        ak_public=parts.take(Kind.TPM_PUBLIC),
+        event_log=parts.take(Kind.EVENT_LOG),
+    )

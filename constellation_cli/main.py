@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The program `constellation`: its commands, and what becomes of everything that goes wrong.
+
+A command either returns (exit status 0), ends with `typer.Exit(status)`, or raises. Here an error becomes one sentence
+and one hint on stderr. A traceback is a bug, and is shown only to who asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from attestation.errors import AttestationError
+from constellation_cli import __version__
+from constellation_cli.errors import ExitStatus
+from constellation_cli.evidence import collect, inspect, verify
+from constellation_cli.image import predict
+from constellation_cli.policy import check, schema
+from constellation_cli.terminal import report, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEBUG_VARIABLE: Final = "CONSTELLATION_DEBUG"
+
+# The parser's error for a wrong command line has no public name that all releases of typer share.
+_WRONG_COMMAND_LINE: Final = typer.BadParameter.__mro__[1]
+
+
+class Program(TyperGroup):
+    """The program as a whole, which turns every error into a sentence and an exit status."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:  # noqa: ANN401 - whatever the parser's own takes
+        """Run the program."""
+        extra["standalone_mode"] = False
+        try:
+            status = super().main(*args, **extra)
+        except Exception as error:  # noqa: BLE001 - nothing goes past here
+            status = report_error(error)
+        sys.exit(status or ExitStatus.OK)
+
+
+def report_error(error: Exception) -> ExitStatus:
+    """Tell people what went wrong and what to do next; return the exit status."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    if isinstance(error, _WRONG_COMMAND_LINE):
+        return _report_usage(error)
+    if isinstance(error, AttestationError):
+        report(error)
+        return getattr(error, "status", ExitStatus.FAILED)
+    say("error", f"this should not happen: {type(error).__name__}: {error}", colour="red")
+    say("hint", f"it is a bug: please report it with what {DEBUG_VARIABLE}=1 shows", colour="cyan")
+    return ExitStatus.FAILED
+
+
+def _report_usage(error: Any) -> ExitStatus:  # noqa: ANN401 - its type has no public name
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+        typer.echo(message, err=True)
+        return ExitStatus.USAGE
+    say("error", message, colour="red")
+    command = error.ctx.command_path if error.ctx is not None else "constellation"
+    say("hint", f"see `{command} --help`", colour="cyan")
+    return ExitStatus.USAGE
+
+
+def _group(help_text: str) -> typer.Typer:
+    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _add(group: typer.Typer, name: str, command: Callable[..., None], examples: tuple[str, ...]) -> None:
+    lines = "\n".join(f"  $ {example}" for example in examples)
+    group.command(name, epilog=f"\b\nExamples:\n{lines}")(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"constellation {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Confidential Kubernetes as code: look at evidence of confidential machines, judge it, collect it.
+
+    Exit status: 0 done or accepted, 1 failed, 2 not accepted, 64 wrong command line.
+    """
+
+
+app = typer.Typer(
+    name="constellation",
+    cls=Program,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(_root)
+
+_evidence = _group("What the devices of a machine signed: look at it, judge it, collect it.")
+_add(_evidence, "inspect", inspect.inspect_files, inspect.EXAMPLES)
+_add(_evidence, "verify", verify.verify_files, verify.EXAMPLES)
+_add(_evidence, "collect", collect.collect_evidence, collect.EXAMPLES)
+app.add_typer(_evidence, name="evidence")
+
+_image = _group("Node images.")
+_add(_image, "predict", predict.predict_image, predict.EXAMPLES)
+app.add_typer(_image, name="image")
+
+_policy = _group("What is acceptable: the file that `evidence verify` judges by.")
+_add(_policy, "check", check.check_policy, check.EXAMPLES)
+_add(_policy, "schema", schema.print_schema, schema.EXAMPLES)
+app.add_typer(_policy, name="policy")
+
+
+def main() -> NoReturn:
+    """Run `constellation` with the words of the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know every character
+    app()
+    raise AssertionError  # the program exits
