@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attestation.errors import DeviceError
 from attestation.evidence import Evidence, TdxEvidence
+from attestation.tdx.boot_log import PART
 from attestation.tsm import INBLOB_SIZE, TsmProvider, TsmReports
 from attestation.variant import Variant
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CCEL: Final = Path("/sys/firmware/acpi/tables/data/CCEL")
-CCEL_PART: Final = "ccel"  # name in the platform's part of evidence
 MAX_CCEL_SIZE: Final = 256 * 1024  # bytes; more does not fit into evidence beside the rest
 
 
@@ -80,4 +80,4 @@ def read_event_log(path: Path = CCEL) -> Mapping[str, bytes]:
         raise DeviceError(f"boot log {path} cannot be read ({error.strerror})", hint="run as root") from error
     if len(log) > MAX_CCEL_SIZE:
         raise DeviceError(f"boot log {path} has {len(log)} bytes, at most {MAX_CCEL_SIZE} fit into evidence")
-    return {CCEL_PART: log} if log else {}
+    return {PART: log} if log else {}

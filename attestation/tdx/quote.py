@@ -38,8 +38,8 @@ _HEADER: Final = Struct("<HHI4s16s20s")
 _BODY: Final = Struct("<HI")
 _ENCLAVE_REPORT: Final = Struct("<16s4s28s16s32s32s32s96sHH60s64s")
 
-_PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE-----\n"
-_PEM_END: Final = b"-----END CERTIFICATE-----\n"
+_PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_PEM_END: Final = b"-----END CERTIFICATE-----"
 _VERSIONS: Final = (VERSION_4, VERSION_5)
 _SGX_VERSIONS: Final = (3, *_VERSIONS)
 
@@ -255,7 +255,7 @@ def _read_certification(reader: Reader, expected: int) -> bytes:
             hint="the host's quoting service must deliver the PCK certificate chain inside the quote",
         )
     data = reader.sized32("certification data")
-    reader.end()
+    reader.zeros(reader.left, "bytes after the certification data")
     return data
 
 
@@ -280,18 +280,17 @@ def _split_chain(pem: bytes) -> tuple[bytes, ...]:
     """Give the DER of each certificate; a NUL byte ends the text in most quotes."""
     if len(pem) > MAX_CHAIN_SIZE:
         raise MalformedError(f"PCK chain of {len(pem)} bytes, at most {MAX_CHAIN_SIZE} are read")
-    blocks = (pem.rstrip(b"\0") + b"\n").replace(b"\r\n", b"\n").split(_PEM_END)
-    rest = blocks.pop()
-    if rest.strip(b"\n") or not 0 < len(blocks) <= MAX_CERTIFICATES:
-        raise MalformedError(f"PCK chain of {len(blocks)} certificates in PEM and {len(rest)} other bytes")
+    *blocks, rest = pem.rstrip(b"\0").split(_PEM_END)
+    if rest.strip() or not 0 < len(blocks) <= MAX_CERTIFICATES:
+        raise MalformedError(f"PCK chain: {len(blocks)} certificates in PEM, and {len(rest)} bytes after them")
     return tuple(_decode_pem(block) for block in blocks)
 
 
 def _decode_pem(block: bytes) -> bytes:
     before, begin, text = block.partition(_PEM_BEGIN)
-    if before.strip(b"\n") or not begin:
+    if before.strip() or not begin:
         raise MalformedError("PCK chain: a certificate does not begin as PEM does")
     try:
-        return binascii.a2b_base64(text.replace(b"\n", b""), strict_mode=True)
+        return binascii.a2b_base64(b"".join(text.split()), strict_mode=True)
     except binascii.Error as error:
         raise MalformedError(f"PCK chain: not base64: {error}") from None

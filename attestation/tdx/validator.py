@@ -8,6 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from attestation.errors import NotGenuineError
+from attestation.tdx.boot_log import check_boot_log
 from attestation.tdx.collateral import check_collateral, read_collateral
 from attestation.tdx.quote import parse_quote
 from attestation.tdx.revocation import check_freshness
@@ -52,6 +53,7 @@ def _examine(case: Case, findings: Findings, report_data: bytes | None) -> Verif
     check_collateral(verified, data, collateral, policy, findings, at=case.at)
     _describe(verified, findings)
     if Technology.TPM not in case.evidence.variant.technologies:
+        check_boot_log(verified.quote.report, case, findings)
         _identify(verified, findings)
     return verified
 
