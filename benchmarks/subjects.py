@@ -14,8 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attestation.roots import VENDOR_ROOTS
 from attestation.snp.report import SigningKey, parse_report
 from attestation.snp.verify import verify_endorsement, verify_report
+from attestation.tdx.chain import verify_chain
+from attestation.tdx.quote import parse_quote
+from attestation.tdx.verify import verify_quote as verify_td_quote
 from attestation.tpm.attestation_key import AttestationKey
 from attestation.tpm.verify import verify_quote
+from benchmarks.azure import azure_chain
 from benchmarks.peer import Peer
 from benchmarks.subject import AT, Subject
 
@@ -56,7 +60,23 @@ def tpm_quote(file: bytes) -> Verification:
     return lambda: verify_quote(key, attest, signature, registers, binding=nonce, vouchers=())
 
 
+def tdx_chain(quote: bytes) -> Verification:
+    """Parse; verify platform key, quoting enclave and quote. Intel's own certificates are remembered."""
+
+    def verify() -> object:
+        verify_chain.cache_clear()
+        return verify_td_quote(parse_quote(quote), at=AT, roots=VENDOR_ROOTS)
+
+    return verify
+
+
+def tdx_quote(quote: bytes) -> Verification:
+    """The same for the next quote of a platform whose key was verified before."""
+    return lambda: verify_td_quote(parse_quote(quote), at=AT, roots=VENDOR_ROOTS)
+
+
 _SNP: Final = ("derived/snp/oak_milan_oc_release/report.bin", "derived/snp/oak_milan_oc_release/vek.der")
+_TDX: Final = ("google__go-tdx-guest/testing/testdata/tdx_prod_quote_SPR_E4.dat",)
 
 SUBJECTS: Final = (
     Subject(
@@ -88,5 +108,28 @@ SUBJECTS: Final = (
         prepare=tpm_quote,
         target=15_000,
         peer=Peer(module="github.com/google/go-tpm-tools", command="tpm-quote"),
+    ),
+    Subject(
+        name="Azure chain (SNP, runtime data, RSA quote) and policy",
+        files=("confidential-containers__trustee/deps/verifier/test_data/az-snp-vtpm/evidence-v1.json",),
+        prepare=azure_chain,
+        target=1_700,
+    ),
+    Subject(
+        name="TDX quote and chain",
+        files=_TDX,
+        prepare=tdx_chain,
+        target=3_300,
+        peer=Peer(
+            module="github.com/google/go-tdx-guest",
+            command="tdx-quote",
+            extra=("google__go-tdx-guest/verify/trusted_root.pem",),
+        ),
+    ),
+    Subject(
+        name="TDX quote, platform key verified before",
+        files=_TDX,
+        prepare=tdx_quote,
+        target=3_300,
     ),
 )
