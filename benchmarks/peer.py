@@ -41,7 +41,7 @@ class Peer:
     @property
     def label(self) -> str:
         """Name and version of what is built: `go-sev-guest 0.15.0`."""
-        required = re.search(rf"{re.escape(self.module)} v([0-9.]+)", (SOURCE / "go.mod").read_text(encoding="utf-8"))
+        required = re.search(rf"{re.escape(self.module)} v(\S+)", (SOURCE / "go.mod").read_text(encoding="utf-8"))
         return " ".join((self.module.rpartition("/")[2], *(required.groups() if required else ())))
 
     def rate(self, files: Iterable[Path], *, seconds: float, at: datetime) -> float:
