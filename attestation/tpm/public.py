@@ -157,8 +157,10 @@ def _read_rsa(reader: Reader) -> rsa.RSAPublicKey:
     bits = reader.u16("key bits")
     exponent = reader.u32("exponent") or DEFAULT_EXPONENT
     modulus = reader.sized16("modulus")
-    if len(modulus) > MAX_RSA_BYTES or len(modulus) * 8 != bits:
+    if not 0 < len(modulus) <= MAX_RSA_BYTES or len(modulus) * 8 != bits:
         reader.fail(f"modulus of {len(modulus)} bytes in a key of {bits} bits")
+    if not modulus[-1] & 1:
+        reader.fail("holds no valid RSA key: its modulus is even")
     return rsa.RSAPublicNumbers(exponent, int.from_bytes(modulus, "big")).public_key()
 
 

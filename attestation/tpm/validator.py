@@ -1,18 +1,12 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""TPM evidence in, findings out: find the key and who vouches for it, verify, validate.
-
-A quote is worth what its key is worth. Who vouches for the key differs from platform to platform; what is shared by
-several of them is here.
-"""
+"""TPM evidence in, findings out: verify, validate. `attestation.tpm.vouchers` says before who vouches for the key."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attestation.errors import NotGenuineError
-from attestation.tpm.attestation_key import AttestationKey
 from attestation.tpm.validate import validate_quote
 from attestation.tpm.verify import VerifiedQuote, verify_quote
 
@@ -21,22 +15,8 @@ if TYPE_CHECKING:
 
     from attestation.case import Case
     from attestation.policy_fields import Register
+    from attestation.tpm.attestation_key import AttestationKey
     from attestation.verdict import Findings
-
-LISTED = "the policy's list of attestation keys"
-
-
-@dataclass(frozen=True, slots=True)
-class VouchedKey:
-    """An attestation key.
-
-    Attributes:
-        key: the key.
-        vouchers: who vouches for it, root first; empty where nobody does, which makes the evidence not genuine.
-    """
-
-    key: AttestationKey
-    vouchers: tuple[str, ...]
 
 
 def examine_tpm(
@@ -75,30 +55,3 @@ def examine_tpm(
             findings.warn("the identity is that of the bare key: its public area was not sent")
         return verified
     return None
-
-
-def announced_key(case: Case) -> AttestationKey:
-    """Read the attestation key that the evidence names itself. Nobody vouches for it by that.
-
-    Raises:
-        MalformedError: it is not the public area of a key.
-        NotGenuineError: there is none.
-    """
-    tpm = case.evidence.tpm
-    if tpm is None or not tpm.ak_public:
-        raise NotGenuineError("tpm.ak_public", expected="the public area of the attestation key", got="none")
-    return AttestationKey.from_public_area(tpm.ak_public)
-
-
-def check_same_key(announced: AttestationKey, vouched: AttestationKey, *, by: str) -> None:
-    """Refuse evidence that names another key than the one for which somebody vouches.
-
-    Raises:
-        NotGenuineError: they differ.
-    """
-    if announced.fingerprint != vouched.fingerprint:
-        raise NotGenuineError(
-            "tpm.ak_public",
-            expected=f"the key for which {by} vouches, {vouched.fingerprint.hex()}",
-            got=announced.fingerprint.hex(),
-        )

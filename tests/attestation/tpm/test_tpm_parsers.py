@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parsers of TPM structures: on any bytes at all, a record or `MalformedError`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attestation.errors import MalformedError
+from attestation.testing.tpm import SoftwareTpm
+from attestation.tpm.algorithms import Curve, HashAlgorithm, KeyType, SignatureScheme
+from attestation.tpm.commands import parse_response
+from attestation.tpm.public import ObjectAttributes, name_of, parse_public
+from attestation.tpm.quote import parse_quote
+from attestation.tpm.signature import parse_signature
+from attestation.tpm.structures import PcrSelection
+from attestation.tpm.templates import ecc_endorsement_key, rsa_endorsement_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ECC, RSA = SoftwareTpm("ecc"), SoftwareTpm("rsa")
+QUOTE = ECC.quote(bytes(32))
+RESPONSE = bytes.fromhex("80020000001300000000000000000000010000")
+
+PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
+    "quote": (parse_quote, QUOTE.attest),
+    "ecdsa-signature": (parse_signature, QUOTE.signature),
+    "rsa-signature": (parse_signature, RSA.quote(bytes(32)).signature),
+    "ecc-key": (parse_public, ECC.ak_public),
+    "rsa-key": (parse_public, RSA.ak_public),
+    "name": (name_of, ECC.ak_public),
+    "response": (lambda data: parse_response(data, has_handle=False), RESPONSE),
+    "response-with-handle": (lambda data: parse_response(data, has_handle=True), RESPONSE),
+}
+each_parser = pytest.mark.parametrize("parse,good", PARSERS.values(), ids=PARSERS.keys())
+
+
+def survives(parse: Callable[[bytes], object], data: bytes) -> None:
+    with contextlib.suppress(MalformedError):
+        parse(data)
+
+
+@each_parser
+@given(data=st.binary(max_size=600))
+def test_garbage(parse: Callable[[bytes], object], good: bytes, data: bytes) -> None:
+    survives(parse, data)
+    survives(parse, good + data)
+
+
+@each_parser
+@given(data=st.data())
+def test_flips(parse: Callable[[bytes], object], good: bytes, data: st.DataObject) -> None:
+    changed = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        changed[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    survives(parse, bytes(changed))
+
+
+@pytest.mark.parametrize(
+    "parse,good", [value for name, value in PARSERS.items() if name != "name"], ids=[n for n in PARSERS if n != "name"]
+)
+def test_every_truncation_is_refused(parse: Callable[[bytes], object], good: bytes) -> None:
+    for size in range(len(good)):
+        with pytest.raises(MalformedError):
+            parse(good[:size])
+
+
+@pytest.mark.parametrize("name", ["quote", "ecdsa-signature", "rsa-signature", "ecc-key", "rsa-key"])
+def test_trailing_bytes_are_refused(name: str) -> None:
+    parse, good = PARSERS[name]
+    parse(good)
+    with pytest.raises(MalformedError):
+        parse(good + b"\0")
+
+
+@each_parser
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x01\x80"], ids=["zeros", "ones", "pattern"])
+def test_a_mebibyte_is_refused_at_once(parse: Callable[[bytes], object], good: bytes, fill: bytes) -> None:
+    data = good + fill * (2**20 // len(fill))
+    start = time.perf_counter()
+    survives(parse, data)
+    assert time.perf_counter() - start < 0.01
+
+
+def test_quote_is_read_as_the_tpm_wrote_it() -> None:
+    ECC.event(7, b"something")
+    quote = parse_quote(ECC.quote(b"binding", registers=[0, 7, 15]).attest)
+    assert quote.extra_data == b"binding"
+    assert quote.qualified_signer == name_of(ECC.ak_public)
+    assert quote.selections == (PcrSelection(HashAlgorithm.SHA256, 1 << 0 | 1 << 7 | 1 << 15),)
+    assert quote.selections[0].registers == (0, 7, 15)
+    assert (quote.clock, quote.reset_count, quote.restart_count, quote.safe) == (1000, 1, 0, True)
+    assert quote.pcr_digest == HashAlgorithm.SHA256.digest(ECC.pcrs[0] + ECC.pcrs[7] + ECC.pcrs[15])
+
+
+def test_public_area_is_read_as_the_tpm_wrote_it() -> None:
+    public = parse_public(ECC.ak_public)
+    assert public.key_type is KeyType.ECC
+    assert public.scheme == SignatureScheme.ECDSA
+    assert public.scheme_hash == HashAlgorithm.SHA256
+    assert public.symmetric is None
+    assert ObjectAttributes.RESTRICTED in public.attributes
+    assert public.key.public_numbers() == ECC.public_key.public_numbers()
+    assert parse_public(RSA.ak_public).key.public_numbers() == RSA.public_key.public_numbers()
+
+
+def test_unknown_attributes_are_kept() -> None:
+    tpm = SoftwareTpm()
+    tpm.ak_attributes |= ObjectAttributes(1 << 30)
+    assert parse_public(tpm.ak_public).attributes.value & 1 << 30
+
+
+@pytest.mark.parametrize("template", [ecc_endorsement_key(), rsa_endorsement_key()], ids=["ecc", "rsa"])
+def test_template_is_no_key(template: bytes) -> None:
+    with pytest.raises(MalformedError, match="no valid"):
+        parse_public(template)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(ECC.ak_public[:-1] + bytes([ECC.ak_public[-1] ^ 1]), id="point-not-on-the-curve"),
+        pytest.param(ECC.ak_public.replace(b"\x00\x03\x00\x10", b"\x00\x10\x00\x10", 1), id="barreto-naehrig"),
+        pytest.param(RSA.ak_public[:-1] + b"\0", id="even-modulus"),
+        pytest.param(b"\x00\x08" + ECC.ak_public[2:], id="sealed-object"),
+        pytest.param(b"\x00\x25" + ECC.ak_public[2:], id="symmetric-key"),
+        pytest.param(ECC.ak_public[:2] + b"\x00\x12" + ECC.ak_public[4:], id="name-over-sm3"),
+        pytest.param(ECC.ak_public[:8] + b"\x00\x01\x00" + ECC.ak_public[10:], id="policy-of-one-byte"),
+    ],
+)
+def test_keys_that_are_none_are_refused(key: bytes) -> None:
+    with pytest.raises(MalformedError):
+        parse_public(key)
+
+
+def test_coordinates_may_lack_leading_zeros_and_may_not_be_longer() -> None:
+    head, x, y = ECC.ak_public[:-68], ECC.ak_public[-66:-34], ECC.ak_public[-32:]
+    with pytest.raises(MalformedError, match="at most 32"):
+        parse_public(head + b"\x00\x21\x00" + x + b"\x00\x20" + y)
+    assert Curve.P521.coordinate_size == 66
