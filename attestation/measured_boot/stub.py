@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """systemd-stub: what each release measures, and what it hands to the kernel.
 
-After systemd-stub(7) and the sources of the releases. Of 252, 254 and 257 the predictions were compared with real
-boots. Releases from 258 on start the kernel without the firmware, which then does not measure it: they are refused.
+After systemd-stub(7) and the sources of the releases. Predictions for 252, 254 and 257 were compared with real boots.
+From 258 on the stub starts the kernel by itself and the firmware no longer measures it: those releases are refused.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unified kernel images for tests: around a made-up stub of any version, or around a real one.
 
-FakeUki().build()                                         # sound
-FakeUki(stub_version="258").build()                       # a stub that nobody knows
-FakeUki(sections={**PARTS, ".profile": b"TITLE=x"}).build()  # one of several profiles
-add_sections(stub, {**PARTS, ".linux": kernel})           # around a real stub and a real kernel: it boots
+    FakeUki().build()  # sound
+    FakeUki(stub_version="258").build()  # a stub that nobody knows
+    FakeUki(sections={**PARTS, ".profile": b"TITLE=x"}).build()  # one of several profiles
+
+These do not run. What `add_sections` makes of a real stub and a real kernel boots.
 """
 
 from __future__ import annotations
