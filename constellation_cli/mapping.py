@@ -99,7 +99,7 @@ def _check_events(events: Iterable[yaml.Event]) -> None:
         if depth > MAX_DEPTH:
             raise MalformedError(f"YAML is nested deeper than {MAX_DEPTH}")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
-            raise MalformedError(f"YAML with an alias or a tag")
+            raise MalformedError("YAML with an alias or a tag")
 
 
 @cache

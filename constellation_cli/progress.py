@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Say what is waited for, if it takes long enough to be asked."""
+"""Waiting: say for what if it takes long enough to be asked, and not for ever."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from constellation_cli.errors import CommandError
 from constellation_cli.terminal import printable, say
 
 if TYPE_CHECKING:
@@ -34,6 +36,30 @@ def waiting_for(what: str, *, patience: float = PATIENCE) -> Iterator[None]:
         finally:
             timer.cancel()
             timer.join()  # nothing is shown after the end
+
+
+@contextmanager
+def time_limit(seconds: float, what: str) -> Iterator[None]:
+    """Give up after some time, even if a device or the kernel never answers. Main thread only.
+
+    Args:
+        seconds: the time.
+        what: the thing that is waited for.
+
+    Raises:
+        CommandError: the time is over.
+    """
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise CommandError(f"gave up waiting for {what} after {seconds:g} s", hint="wait longer: --timeout SECONDS")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _show(what: str, shown: ExitStack) -> None:

@@ -19,6 +19,7 @@ from attestation.snp.certificate_table import CertificateKind
 from constellation_cli.errors import CommandError
 from constellation_cli.kind import Kind
 from constellation_cli.mapping import looks_like_mapping, parse_mapping
+from constellation_cli.quote_bundle import KEYS as QUOTE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -239,6 +240,8 @@ _REGISTER_NAMES: Final = frozenset(map(str, range(24)))
 _MAPPINGS: Final[Mapping[Kind, Callable[[Mapping[Any, Any]], bool]]] = MappingProxyType(
     {
         Kind.EVIDENCE: _is_evidence,
+        Kind.QUOTE_BUNDLE: lambda mapping: mapping.keys() >= QUOTE_KEYS,
+        Kind.RUNTIME_DATA: lambda mapping: "keys" in mapping and "vm-configuration" in mapping,
         Kind.MEASUREMENTS: _is_measurements,
         Kind.POLICY: lambda mapping: "variant" in mapping or "measurements" in mapping,
         Kind.REGISTERS: _is_registers,

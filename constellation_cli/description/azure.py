@@ -23,19 +23,23 @@ def describe_hcl(data: bytes) -> dict[str, Any]:
         "status": hcl.status,
         "hardware": name_or_number(hcl.report_type, ReportType),
         "hash": name_or_number(hcl.hash_type, HashType),
-        "runtime_data": _runtime_data(hcl.runtime_data),
+        "runtime_data": _hashed_runtime_data(hcl.runtime_data),
         "report": describe_report(hcl.snp_report) if hcl.report_type == ReportType.SNP else hcl.hardware.hex(),
     }
 
 
-def _runtime_data(data: bytes) -> dict[str, Any]:
-    sha256 = hashlib.sha256(data).hexdigest()
+def _hashed_runtime_data(data: bytes) -> dict[str, Any]:
+    sha256 = {"sha256": hashlib.sha256(data).hexdigest()}
     try:
-        runtime = parse_runtime_data(data)
+        return sha256 | describe_runtime_data(data)
     except MalformedError as error:
-        return {"sha256": sha256, "error": str(error)}
+        return sha256 | {"error": str(error)}
+
+
+def describe_runtime_data(data: bytes) -> dict[str, Any]:
+    """Put the JSON that names the vTPM's key into words."""
+    runtime = parse_runtime_data(data)
     return {
-        "sha256": sha256,
         "attestation_key": AttestationKey(runtime.attestation_key).fingerprint.hex(),
         "user_data": runtime.user_data.hex(),
         "configuration": dict(runtime.configuration),

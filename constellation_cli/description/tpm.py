@@ -12,6 +12,7 @@ from attestation.tpm.public import ObjectAttributes, parse_public
 from attestation.tpm.quote import MAGIC, parse_quote
 from attestation.tpm.signature import parse_signature
 from constellation_cli.description.words import bits, name_or_number
+from constellation_cli.quote_bundle import parse_quote_bundle
 
 if TYPE_CHECKING:
     from attestation.tpm.public import PublicArea
@@ -34,6 +35,16 @@ def describe_quote(data: bytes) -> dict[str, Any]:
             "restarts": quote.restart_count,
         },
         "firmware_version": f"{quote.firmware_version:#x}",
+    }
+
+
+def describe_bundle(data: bytes) -> dict[str, Any]:
+    """Put a quote with its signature and registers into words."""
+    bundle = parse_quote_bundle(data)
+    return {
+        "quote": describe_quote(bundle.attest),
+        "signature": describe_signature(bundle.signature),
+        "pcrs": {str(index): value.hex() for index, value in bundle.pcrs.items()},
     }
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from attestation.azure.hcl import parse_hcl
@@ -12,23 +13,35 @@ from attestation.evidence import Evidence, SnpEvidence, TdxEvidence, TpmEvidence
 from attestation.snp.certificate import parse_certificate
 from attestation.snp.certificate_table import parse_certificate_table
 from attestation.snp.kds import vcek_path
+from attestation.snp.kds_transport import KDS_ADDRESS
 from attestation.snp.report import SigningKey, parse_report
 from attestation.tpm.algorithms import HashAlgorithm
 from attestation.tpm.quote import parse_quote
 from attestation.variant import Technology, Variant
+from constellation_cli.description.certificate import describe_certificate
 from constellation_cli.errors import CommandError
 from constellation_cli.evidence.parts import Parts
 from constellation_cli.files import display_name, read_file
 from constellation_cli.kind import Kind
+from constellation_cli.quote_bundle import QuoteBundle, parse_quote_bundle
 from constellation_cli.recognise import recognise
 from constellation_cli.registers import parse_registers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-KDS: Final = "https://kdsintf.amd.com"
 _AMD: Final = b"Advanced Micro Devices"  # organisation in every certificate of AMD
+# Variant → name of the certificate of a TPM's key in the platform's part.
+_KEY_CERTIFICATES: Final[Mapping[Variant, str]] = MappingProxyType(
+    {
+        Variant.QEMU_VTPM: "ek_certificate",
+        Variant.OPENSTACK_VTPM: "ek_certificate",
+        Variant.AZURE_TRUSTED_LAUNCH: "ak_certificate",
+        Variant.GCP_SEV_SNP: "ak_certificate",
+        Variant.GCP_SEV_ES: "ak_certificate",
+    },
+)
 _PARAVISOR: Final = frozenset({Variant.AZURE_SEV_SNP, Variant.AZURE_TDX})
 
 
@@ -66,7 +79,8 @@ def assemble(files: Iterable[Path], variant: Variant) -> Evidence:
 
 def _put_together(parts: Parts) -> Evidence:
     variant = parts.variant
-    technologies, platform = variant.technologies, {}
+    technologies = variant.technologies
+    platform: dict[str, bytes] = {}
     report = b""
     if variant in _PARAVISOR:
         hcl = parts.parse(Kind.HCL_REPORT, parse_hcl)
@@ -75,8 +89,12 @@ def _put_together(parts: Parts) -> Evidence:
     snp = _snp(parts, report or parts.need(Kind.SNP_REPORT)) if Technology.SNP in technologies else None
     tdx = TdxEvidence(parts.need(Kind.TDX_QUOTE)) if Technology.TDX in technologies else None
     tpm = _tpm(parts) if Technology.TPM in technologies else None
-    if tdx is not None and (log := parts.take(Kind.EVENT_LOG)):
+    if tdx is not None and tpm is None and (log := parts.take(Kind.EVENT_LOG)):
         platform["ccel"] = log
+    if variant is Variant.AWS_NITRO_TPM and (document := parts.take(Kind.NITRO_DOCUMENT)):
+        platform["nitro_document"] = document
+    if leaf := _leaf(parts) if variant in _KEY_CERTIFICATES else b"":
+        platform[_KEY_CERTIFICATES[variant]] = leaf
     parts.check_used()
     return Evidence(variant, tpm=tpm, snp=snp, tdx=tdx, platform=platform)
 
@@ -91,6 +109,13 @@ def _snp(parts: Parts, report: bytes) -> SnpEvidence:
         )
     parts.certificates = [der for der in parts.certificates if _AMD not in der]
     return SnpEvidence(report, tuple(amd))
+
+
+def _leaf(parts: Parts) -> bytes:
+    """Use the one certificate of a TPM's key."""
+    leaf = next((der for der in parts.certificates if not describe_certificate(der)["authority"]), b"")
+    parts.certificates = [der for der in parts.certificates if der != leaf]
+    return leaf
 
 
 def _distance_from_leaf(der: bytes) -> int:
@@ -109,27 +134,34 @@ def _where_to_get(report: bytes) -> str:
     if parsed.product is None or parsed.signing_key is not SigningKey.VCEK or not any(parsed.chip_id):
         return "add the certificate that the host gave beside the report"
     path = vcek_path(parsed.product, parsed.chip_id, parsed.product.tcb(parsed.reported_tcb))
-    return f"curl -o vcek.der '{KDS}{path}'"
+    return f"curl -o vcek.der '{KDS_ADDRESS}{path}'"
 
 
 def _tpm(parts: Parts) -> TpmEvidence:
-    attest, signature = parts.need(Kind.TPM_QUOTE), parts.need(Kind.TPM_SIGNATURE)
-    values = parts.parse(Kind.REGISTERS, parse_registers).get("sha256", {})
+    quote = parts.parse(Kind.QUOTE_BUNDLE, parse_quote_bundle) if Kind.QUOTE_BUNDLE in parts else _quote(parts)
     quoted = [
         index
-        for selection in parse_quote(attest).selections
+        for selection in parse_quote(quote.attest).selections
         if selection.bank == HashAlgorithm.SHA256
         for index in selection.registers
     ]
-    if missing := [str(index) for index in quoted if index not in values]:
+    if missing := [str(index) for index in quoted if index not in quote.pcrs]:
         raise CommandError(
             f"the quote is about registers whose values are not here: {', '.join(missing)}",
             hint="tpm2_pcrread sha256 prints all of them",
         )
     return TpmEvidence(
-        attest=attest,
-        signature=signature,
-        pcrs={index: values[index] for index in quoted},
+        attest=quote.attest,
+        signature=quote.signature,
+        pcrs={index: quote.pcrs[index] for index in quoted},
         ak_public=parts.take(Kind.TPM_PUBLIC),
         event_log=parts.take(Kind.EVENT_LOG),
+    )
+
+
+def _quote(parts: Parts) -> QuoteBundle:
+    return QuoteBundle(
+        attest=parts.need(Kind.TPM_QUOTE),
+        signature=parts.need(Kind.TPM_SIGNATURE),
+        pcrs=parts.parse(Kind.REGISTERS, parse_registers).get("sha256", {}),
     )

@@ -36,6 +36,10 @@ class Parts:
         """Whether there are any."""
         return bool(self._files or self.certificates)
 
+    def __contains__(self, kind: Kind) -> bool:
+        """Whether there is a file of this kind."""
+        return kind in self._files
+
     def add(self, kind: Kind, name: str, data: bytes) -> None:
         """Add a file.
 

@@ -22,6 +22,7 @@ from constellation_cli.arguments import (
 )
 from constellation_cli.errors import ExitStatus
 from constellation_cli.output import Output, OutputFormat, Table, emit
+from constellation_cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,7 @@ def verify_files(  # noqa: PLR0913, PLR0917 - one parameter an option
     verdict = judge(evidence, loaded, binding=expected_binding, mark=expected_mark, at=time)
     emit(output, verdict.to_mapping(), lambda: _tables(verdict))
     if not verdict.accepted:
+        say("hint", "`constellation evidence inspect` shows what the evidence says", colour="cyan")
         raise typer.Exit(ExitStatus.REFUSED)
 
 
@@ -94,6 +96,6 @@ def _summary(verdict: Verdict) -> Iterable[tuple[str, str]]:
     yield "vouched for by", " → ".join(verdict.vouchers) or "nobody"
     yield "hardware root", record["hardware_root"]
     yield "identity", f"{record['identity']} ({record['identity_kind']})" if record["identity"] else "none"
-    yield "judged as of", record["at"]
+    yield "judged as of", f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}"
     for name, components in record["tcb"].items():
         yield f"{name} TCB", ", ".join(f"{component} {version}" for component, version in components.items())
