@@ -261,5 +261,5 @@ def _check_chain(body: bytes) -> None:
 def _check_crl(body: bytes) -> None:
     try:
         x509.load_der_x509_crl(body)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise MalformedError(f"revocation list: {error}") from None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -205,6 +206,26 @@ def test_answers_that_break_off_are_refused(service: FakeKds) -> None:
         service.answers[path] = Answer(200, service.get(path).body[:-2])
     for call in every_call(kds):
         with pytest.raises(EndorsementError, match="something else"):
+            call()
+
+
+@given(st.binary(max_size=300), st.sampled_from(EVERY_PATH))
+def test_any_answer_is_used_or_refused(body: bytes, path: str) -> None:
+    service = FakeKds(AMD, [MACHINE])
+    service.answers[path] = Answer(200, body)
+    for call in every_call(client(service)):
+        with suppress(EndorsementError):
+            call()
+
+
+@given(st.sampled_from(EVERY_PATH), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_any_flipped_byte_is_used_or_refused(path: str, place: float, flip: int) -> None:
+    service = FakeKds(AMD, [MACHINE])
+    body = bytearray(service.get(path).body)
+    body[int(place * len(body))] ^= flip
+    service.answers[path] = Answer(200, bytes(body))
+    for call in every_call(client(service)):
+        with suppress(EndorsementError):
             call()
 
 
