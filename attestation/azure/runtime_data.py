@@ -12,6 +12,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,7 @@ class RuntimeData:
     user_data: bytes
 
 
+@lru_cache(maxsize=64)  # a machine sends the same with every quote until it boots again
 def parse_runtime_data(data: bytes) -> RuntimeData:
     """Read runtime data. Claims that are not known are skipped: the hash covers them, and new ones appear.
 

@@ -13,18 +13,19 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from attestation.azure.runtime_data import parse_runtime_data
+from attestation.binding import report_data
 from attestation.errors import NotGenuineError
 from attestation.snp.validator import examine_snp as examine_report
 from attestation.tdx.validator import examine_tdx as examine_td_quote
 from attestation.tpm.attestation_key import AttestationKey
-from attestation.tpm.validator import announced_key, certified_key, check_same_key, examine_tpm
+from attestation.tpm.validator import examine_tpm
+from attestation.tpm.vouchers import announced_key, certified_key, check_same_key
 
 if TYPE_CHECKING:
     from attestation.case import Case
     from attestation.proof import Proof
     from attestation.verdict import Findings
 
-REPORT_DATA_SIZE: Final = 64
 PARAVISOR: Final = "Azure paravisor"
 
 
@@ -38,11 +39,11 @@ def examine_snp(case: Case, findings: Findings) -> None:
     """
     # 1
     runtime_data = case.evidence.platform.get("runtime_data", b"")
-    expected = report_data(runtime_data)
+    expected = hash_report_data(runtime_data)
     verified = examine_report(case, findings, report_data=expected)
-    hashed = verified is not None and verified.report.report_data == expected
+    says_so = verified is not None and verified.report.report_data == expected
     # 2, 3
-    _examine_vtpm(case, findings, runtime_data, verified if hashed else None)
+    _examine_vtpm(case, findings, runtime_data, verified if says_so else None)
 
 
 def examine_tdx(case: Case, findings: Findings) -> None:
@@ -50,16 +51,20 @@ def examine_tdx(case: Case, findings: Findings) -> None:
 
     1. Intel vouches for the quote, which carries the hash of the runtime data (attack: runtime data with a key of
        one's own).
-    2. The key in the evidence is the one that the runtime data names (attack: a swapped key).
-    3. The quote of the vTPM is signed by that key and carries the binding (attack: replay, relay, changed registers).
+    2. MRTD is that of an accepted paravisor (attack: a TD of one's own, which names a key of one's own).
+    3. The key in the evidence is the one that the runtime data names (attack: a swapped key).
+    4. The quote of the vTPM is signed by that key and carries the binding (attack: replay, relay, changed registers).
     """
     # 1
     runtime_data = case.evidence.platform.get("runtime_data", b"")
-    expected = report_data(runtime_data)
+    expected = hash_report_data(runtime_data)
     verified = examine_td_quote(case, findings, report_data=expected)
-    hashed = verified is not None and verified.quote.report_data == expected
-    # 2, 3
-    _examine_vtpm(case, findings, runtime_data, verified if hashed else None)
+    # 2
+    if verified is not None:
+        _check_paravisor(verified.quote.report.mr_td, case, findings)
+    says_so = verified is not None and verified.quote.report.report_data == expected
+    # 3, 4
+    _examine_vtpm(case, findings, runtime_data, verified if says_so else None)
 
 
 def examine_trusted_launch(case: Case, findings: Findings) -> None:
@@ -75,9 +80,19 @@ def examine_trusted_launch(case: Case, findings: Findings) -> None:
         examine_tpm(case, findings, key=vouched.key, vouchers=vouched.vouchers, binding=case.binding)
 
 
-def report_data(runtime_data: bytes) -> bytes:
+def _check_paravisor(measurement: bytes, case: Case, findings: Findings) -> None:
+    accepted = case.policy.launch_digests
+    if not accepted:
+        findings.warn("the paravisor is not checked: whoever owns a machine with TDX can forge this evidence")
+    elif measurement not in accepted:
+        findings.refuse(
+            "launch_digests", expected=" or ".join(digest.hex() for digest in accepted), got=measurement.hex()
+        )
+
+
+def hash_report_data(runtime_data: bytes) -> bytes:
     """What the paravisor has the hardware sign: SHA-256 of the runtime data, then zeros."""
-    return hashlib.sha256(runtime_data).digest().ljust(REPORT_DATA_SIZE, b"\0")
+    return report_data(hashlib.sha256(runtime_data).digest())
 
 
 def _examine_vtpm(case: Case, findings: Findings, runtime_data: bytes, hardware: Proof | None) -> None:
