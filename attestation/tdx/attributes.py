@@ -9,9 +9,11 @@ ATTRIBUTES is named TUD, "TD under debug": whatever is set there makes the TD's 
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-SIZE: Final = 8  # bytes of either field, little endian
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TUD: Final = 0xFF
 
 
@@ -62,6 +64,21 @@ def flag_names(flags: type[IntFlag], raw: bytes) -> tuple[str, ...]:
         flags: what the bits mean.
         raw: the field as in the quote, little endian.
     """
-    value = int.from_bytes(raw, "little")
     known = {flag.value.bit_length() - 1: str(flag.name) for flag in flags}
-    return tuple(known.get(bit, f"bit {bit}") for bit in range(value.bit_length()) if value >> bit & 1)
+    return tuple(known.get(bit, f"bit {bit}") for bit in _bits(raw))
+
+
+def unknown_bits(flags: type[IntFlag], raw: bytes) -> tuple[int, ...]:
+    """Numbers of the bits that are set and have no name, lowest first.
+
+    Args:
+        flags: what the bits mean.
+        raw: the field as in the quote, little endian.
+    """
+    known = sum(flag.value for flag in flags)
+    return tuple(bit for bit in _bits(raw) if not known >> bit & 1)
+
+
+def _bits(raw: bytes) -> Iterator[int]:
+    value = int.from_bytes(raw, "little")
+    return (bit for bit in range(value.bit_length()) if value >> bit & 1)

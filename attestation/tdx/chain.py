@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from attestation.errors import MalformedError, NotGenuineError
@@ -158,6 +159,7 @@ def reading_x509(what: str) -> Iterator[None]:
         x509.DuplicateExtension,
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
+        CryptographyDeprecationWarning,  # where warnings are errors: what later releases refuse
     ) as error:
         raise MalformedError(f"{what}: {error}") from None
 

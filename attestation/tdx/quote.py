@@ -255,7 +255,7 @@ def _read_certification(reader: Reader, expected: int) -> bytes:
             hint="the host's quoting service must deliver the PCK certificate chain inside the quote",
         )
     data = reader.sized32("certification data")
-    reader.zeros(reader.left, "bytes after the certification data")
+    reader.end()
     return data
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from attestation.tdx.attributes import TUD, TdAttributes, flag_names
+from attestation.tdx.attributes import TUD, TdAttributes, Xfam, flag_names, unknown_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +38,7 @@ def validate_quote(verified: VerifiedQuote, case: Case, findings: Findings, *, r
     _check_mark(report, case, findings)
     _check_debug(report, policy, findings)
     _check_migration(report, findings)
+    _check_features(report, policy, findings)
     _check_module(report, findings)
     _check_lists(verified, policy, findings)
     _check_tcb(verified, policy, findings)
@@ -108,6 +109,16 @@ def _check_migration(report: TdReport, findings: Findings) -> None:
             expected="a TD without service TDs",
             got=f"service TDs with hash {report.mr_service_td.hex()}",
         )
+
+
+def _check_features(report: TdReport, policy: Policy, findings: Findings) -> None:
+    for name, flags, raw, listed in (
+        ("td_attributes", TdAttributes, report.td_attributes, policy.td_attributes),
+        ("xfams", Xfam, report.xfam, policy.xfams),
+    ):
+        unknown = unknown_bits(flags, raw)
+        if unknown and raw not in listed:  # who lists the whole value knows what the bits mean
+            findings.refuse(name, expected="only bits that are known", got=f"bits {', '.join(map(str, unknown))}")
 
 
 def _check_module(report: TdReport, findings: Findings) -> None:

@@ -198,7 +198,7 @@ class FakeTdxPlatform:
             report_data: what to sign, padded with zeros to 64 bytes; by default what the attribute of this name says.
         """
         signed = self._header() + self._td_report(self.report_data if report_data is None else report_data)
-        signature = self.signature or raw_signature(self.attestation_key, signed)
+        signature = raw_signature(self.attestation_key, signed) if self.signature is None else self.signature
         data = signature + self._attestation_point() + _tagged(6, self._enclave_part())
         return signed + _little(len(data), 4) + data + self.trailing
 
@@ -209,7 +209,7 @@ class FakeTdxPlatform:
     def pck_chain(self) -> tuple[bytes, ...]:
         """Make the PCK certificate, and give it with what is above it, DER."""
         issuer = self.pck_issuer or self.intel.platform_ca
-        extension = self._sgx_extension() if self.pck_extension is None else self.pck_extension
+        extension = self.sgx_extension() if self.pck_extension is None else self.pck_extension
         leaf = issuer.certify(
             self.pck_name,
             self.pck.public_key(),
@@ -255,7 +255,7 @@ class FakeTdxPlatform:
 
     def _enclave_part(self) -> bytes:
         report = b"".join(self._enclave_fields())
-        signature = self.qe_signature or raw_signature(self.pck, report)
+        signature = raw_signature(self.pck, report) if self.qe_signature is None else self.qe_signature
         authentication_data = _little(len(self.qe_authentication_data), 2) + self.qe_authentication_data
         chain = pem(self.pck_chain() if self.certificates is None else self.certificates)
         return report + signature + authentication_data + _tagged(5, chain.encode("ascii") + b"\0")
@@ -282,9 +282,10 @@ class FakeTdxPlatform:
         return self.attestation_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
     def _cpu_svn(self) -> bytes:
-        return bytes(self.components) if self.cpu_svn is None else self.cpu_svn
+        return bytes(svn & 0xFF for svn in self.components) if self.cpu_svn is None else self.cpu_svn
 
-    def _sgx_extension(self) -> bytes:
+    def sgx_extension(self) -> bytes:
+        """Make the extension of its PCK certificate, DER."""
         components = [_field(f"2.{arc}", der.integer(svn)) for arc, svn in enumerate(self.components, 1)]
         tcb = [*components, _field("2.17", der.integer(self.pce_svn)), _field("2.18", der.octets(self._cpu_svn()))]
         fields = [
