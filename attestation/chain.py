@@ -29,6 +29,14 @@ MAX_CERTIFICATE_SIZE: Final = 16 * 1024
 MAX_INTERMEDIATES: Final = 8
 MIN_RSA_BITS: Final = 2048
 MIN_ECC_BITS: Final = 256
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _PROCESSED: Final = frozenset(
     {
@@ -76,7 +84,7 @@ def load_certificate(data: bytes) -> x509.Certificate:
         certificate.public_key()
         list(certificate.extensions)
         _label(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise MalformedError(f"not a certificate that can be read: {error}") from None
     return certificate
 
