@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from attestation.der import Tag, parse_der
+from attestation.der import Element, Tag, parse_der
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.policy_fields import Revocation
 from attestation.snp.certificate import check_signature
@@ -57,14 +57,28 @@ def check_revocation(chain: Chain, policy: Policy, findings: Findings, *, at: da
 def _lists_of(chain: Chain, lists: tuple[bytes, ...]) -> Iterator[x509.CertificateRevocationList]:
     for der in lists:
         signed, algorithm, signature = parse_der(der).fields(Tag.SEQUENCE, Tag.SEQUENCE, Tag.BIT_STRING, what="CRL")
-        try:
-            revocation_list = x509.load_der_x509_crl(der)
-            issuer = revocation_list.issuer.public_bytes()
-        except ValueError as error:
-            raise MalformedError(f"revocation list: {error}") from None
-        if issuer == chain.root.subject:
+        if _issuer(signed) == chain.root.subject:
             check_signature(chain.root, algorithm.raw, signature.bits(), signed.raw, key=chain.root.public_key())
-            yield revocation_list
+            yield _load(der)
+
+
+def _issuer(signed: Element) -> bytes:
+    # TBSCertList: version, algorithm, issuer, …
+    names = [field.raw for field in signed.children() if field.tag == Tag.SEQUENCE]
+    if len(names) < 2:  # noqa: PLR2004 - algorithm and issuer
+        raise MalformedError("revocation list: no issuer")
+    return names[1]
+
+
+def _load(der: bytes) -> x509.CertificateRevocationList:
+    try:
+        revocation_list = x509.load_der_x509_crl(der)
+        critical = [extension.oid.dotted_string for extension in revocation_list.extensions if extension.critical]
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
+        raise MalformedError(f"revocation list: {error}") from None
+    if critical:  # such a list speaks about some of the certificates only
+        raise MalformedError(f"revocation list: unknown critical extension {', '.join(critical)}")
+    return revocation_list
 
 
 def _is_fresh(revocation_list: x509.CertificateRevocationList, policy: Policy, at: datetime) -> bool:

@@ -260,6 +260,15 @@ def test_something_that_is_no_list(machine: FakeMachine) -> None:
     assert forgeries(machine, b"\x30\x00") == ["format"]
 
 
+def test_a_changed_list_is_a_reason_or_no_list_at_all(machine: FakeMachine) -> None:
+    good = crl()
+    for position in range(240):
+        changed = bytearray(good)
+        changed[position] ^= 1 << position % 8
+        refused = forgeries(machine, bytes(changed)) or refusals(machine, revocation_lists=(bytes(changed),))
+        assert refused in (["snp.chain"], ["format"], ["crl"])
+
+
 def test_an_unsigned_report_is_not_genuine(machine: FakeMachine) -> None:
     machine.signing_key = SigningKey.NONE
     assert forgeries(machine, crl()) == ["snp.signing_key"]
