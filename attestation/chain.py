@@ -80,8 +80,8 @@ def load_certificate(data: bytes) -> x509.Certificate:
     try:
         pem = data.lstrip().startswith(b"-----BEGIN")
         certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
-        # These three are parsed when they are asked for: whatever is wrong with them must come out here.
-        certificate.public_key()
+        # These are parsed when they are asked for: whatever is wrong with them must come out here.
+        _ = certificate.public_key(), certificate.issuer, certificate.signature_hash_algorithm
         list(certificate.extensions)
         _label(certificate)
     except _UNREADABLE as error:
