@@ -124,7 +124,7 @@ def verify_chain(
     """
     if len(intermediates) > MAX_INTERMEDIATES:
         raise MalformedError(f"{len(intermediates)} intermediate certificates, at most {MAX_INTERMEDIATES} are read")
-    search = _Search(list(intermediates), tuple(roots), at, check)
+    search = _Search(list(dict.fromkeys(intermediates)), tuple(roots), at, check)
     search.check_leaf(leaf, extended_usage)
     path = search.extend((leaf,))
     if path is not None:
@@ -144,7 +144,7 @@ def verify_chain(
 class _Search:
     """The search for one path: each intermediate is tried once, so the work is bounded."""
 
-    unused: list[x509.Certificate]
+    untried: list[x509.Certificate]
     roots: tuple[x509.Certificate, ...]
     at: datetime
     check: str
@@ -152,12 +152,19 @@ class _Search:
 
     def extend(self, path: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...] | None:
         """Add issuers until a root is reached."""
-        for root in self.roots:  # 1
-            if self._accepts_issuer(path, root):
-                return (*path, root)
-        for issuer in tuple(self.unused):
-            if issuer in self.unused and self._accepts_issuer(path, issuer):
-                self.unused.remove(issuer)
+        for issuer in (*self.roots, *self.untried):
+            if not _signed_by(path[-1], issuer):  # 2
+                continue
+            try:
+                self._check_each(issuer)
+                self._check_authority(issuer, below=len(path) - 1)
+            except NotGenuineError as refusal:
+                self.refusals.append(refusal)
+                continue
+            if issuer in self.roots:  # 1
+                return (*path, issuer)
+            if issuer in self.untried:
+                self.untried.remove(issuer)
                 if found := self.extend((*path, issuer)):
                     return found
         return None
@@ -171,26 +178,6 @@ class _Search:
         usage = _extension(leaf, x509.ExtendedKeyUsage)
         if extended_usage is not None and (usage is None or extended_usage not in usage):
             raise self._refusal("usage", f"a certificate for {extended_usage.dotted_string}", "one for something else")
-
-    def _accepts_issuer(self, path: tuple[x509.Certificate, ...], issuer: x509.Certificate) -> bool:
-        if issuer.subject != path[-1].issuer or not self._signed(path[-1], issuer):
-            return False
-        try:
-            self._check_each(issuer)
-            self._check_authority(issuer, below=len(path) - 1)
-        except NotGenuineError as refusal:
-            self.refusals.append(refusal)
-            return False
-        return True
-
-    def _signed(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:  # 2
-        if not isinstance(certificate.signature_hash_algorithm, _HASHES):
-            return False
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-            return False
-        return True
 
     def _check_each(self, certificate: x509.Certificate) -> None:
         key = certificate.public_key()  # 2
@@ -221,6 +208,16 @@ class _Search:
 
     def _refusal(self, name: str, expected: str, got: str) -> NotGenuineError:
         return NotGenuineError(f"{self.check}.{name}", expected=expected, got=got)
+
+
+def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if certificate.issuer != issuer.subject or not isinstance(certificate.signature_hash_algorithm, _HASHES):
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
