@@ -13,17 +13,15 @@ nitro.signature_bit = 1                                    # a broken signature
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from attestation.aws.cbor import Major, encode_bytes, encode_head, encode_text
+from attestation.aws.document import REGISTER_SIZE
 from attestation.testing.authority import FakeAuthority
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ES384 = -35
 COORDINATE_SIZE = 48
@@ -37,6 +35,7 @@ class FakeNitro:
     Attributes:
         authority: who certifies its key.
         instance: whose TPM it is.
+        registers: SHA-384 bank of that TPM, index → 48 bytes.
         algorithm: what the protected header says.
         changes: fields of the signed map, instead of the true ones; None leaves a field away.
         signature_bit: flipped in the signature.
@@ -44,16 +43,16 @@ class FakeNitro:
 
     authority: FakeAuthority = field(default_factory=lambda: FakeAuthority("Nitro"))
     instance: str = "i-0123456789abcdef0-tpm0000000000000000"
+    registers: dict[int, bytes] = field(default_factory=lambda: dict.fromkeys(range(24), bytes(REGISTER_SIZE)))
     algorithm: int = ES384
     changes: dict[str, Any] = field(default_factory=dict)
     signature_bit: int = 0
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()), repr=False)
 
-    def document(self, registers: Mapping[int, bytes], *, nonce: bytes, user_data: bytes) -> bytes:
-        """Sign a document about registers.
+    def document(self, *, nonce: bytes, user_data: bytes) -> bytes:
+        """Sign a document about the registers (`attestation.aws.issuer.NitroDocuments`).
 
         Args:
-            registers: index → 48 bytes.
             nonce: what the instance wants to be signed along.
             user_data: the same.
         """
@@ -61,7 +60,7 @@ class FakeNitro:
             "module_id": self.instance,
             "digest": "SHA384",
             "timestamp": TIMESTAMP,
-            "nitrotpm_pcrs": dict(registers),
+            "nitrotpm_pcrs": self.registers,
             "certificate": self.authority.certify(self.key.public_key(), subject=self.instance),
             "cabundle": [self.authority.root, self.authority.intermediate],
             "public_key": None,
@@ -78,7 +77,7 @@ class FakeNitro:
         return r.to_bytes(COORDINATE_SIZE, "big") + (s ^ self.signature_bit).to_bytes(COORDINATE_SIZE, "big")
 
 
-def encode(value: object) -> bytes:
+def encode(value: object) -> bytes:  # noqa: PLR0911 - one line for each kind of value
     """Write what documents consist of as CBOR."""
     match value:
         case None:
