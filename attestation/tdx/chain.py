@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
+from attestation.der import Tag, parse_der
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.tdx.pck import SGX_EXTENSION, Platform, parse_sgx_extension
 
@@ -159,12 +159,23 @@ def reading_x509(what: str) -> Iterator[None]:
         x509.DuplicateExtension,
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
-        CryptographyDeprecationWarning,  # where warnings are errors: what later releases refuse
+        UserWarning,  # where warnings are errors
     ) as error:
         raise MalformedError(f"{what}: {error}") from None
 
 
+def check_form(der: bytes, what: str) -> None:
+    """Refuse what is not exactly data, algorithm and signature of whole bytes; `cryptography` is less strict.
+
+    Raises:
+        MalformedError: it is not.
+    """
+    _, _, signature = parse_der(der).fields(Tag.SEQUENCE, Tag.SEQUENCE, Tag.BIT_STRING, what=what)
+    signature.bits()
+
+
 def _read_signer(der: bytes, *, authority: bool) -> Signer:
+    check_form(der, "certificate in the PCK chain")
     with reading_x509("certificate in the PCK chain"):
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()

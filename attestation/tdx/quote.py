@@ -290,7 +290,11 @@ def _decode_pem(block: bytes) -> bytes:
     before, begin, text = block.partition(_PEM_BEGIN)
     if before.strip() or not begin:
         raise MalformedError("PCK chain: a certificate does not begin as PEM does")
+    letters = b"".join(text.split())
     try:
-        return binascii.a2b_base64(b"".join(text.split()), strict_mode=True)
+        der = binascii.a2b_base64(letters, strict_mode=True)
     except binascii.Error as error:
         raise MalformedError(f"PCK chain: not base64: {error}") from None
+    if binascii.b2a_base64(der, newline=False) != letters:
+        raise MalformedError("PCK chain: base64 with spare bits that are not zero")
+    return der

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.policy_fields import Revocation
-from attestation.tdx.chain import reading_x509
+from attestation.tdx.chain import check_form, reading_x509
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,6 +111,7 @@ def _check_list(chain: PckChain, revocation_list: x509.CertificateRevocationList
 
 
 def _load(der: bytes) -> x509.CertificateRevocationList:
+    check_form(der, "revocation list")
     with reading_x509("revocation list"):
         revocation_list = x509.load_der_x509_crl(der)
         critical = [entry.oid.dotted_string for entry in revocation_list.extensions if entry.critical]
