@@ -56,7 +56,7 @@ def _parse_json(text: str) -> object:
     try:
         record: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"not JSON: {error}") from None
+        raise MalformedError(f"not JSON: {error}", hint="is the file complete?") from None
     return record
 
 
@@ -83,7 +83,7 @@ def _parse_yaml(text: str) -> object:
         record: object = yaml.load(text, Loader=_loader())  # noqa: S506 - a safe loader, made stricter
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise MalformedError(f"not YAML: {error.problem}{where}") from None
+        raise MalformedError(f"not YAML: {error.problem}{where}", hint="is the file complete?") from None
     except (yaml.YAMLError, ValueError) as error:
         raise MalformedError(f"not YAML: {error}") from None
     return record

@@ -41,11 +41,13 @@ _AMD_NAMES: Final[Mapping[str, str]] = {
     "4": "chip_id",
     "5": "csp_id",
 }
-_X509_ERRORS: Final = (
+# What the parser raises about bytes that are no certificate or list; some of it derives from Exception alone.
+X509_ERRORS: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 
@@ -75,7 +77,7 @@ def describe_certificate(der: bytes) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about serial number 0, which every VCEK has
             return _describe(x509.load_der_x509_certificate(der))
-    except _X509_ERRORS as error:
+    except X509_ERRORS as error:
         raise MalformedError(f"certificate of {len(der)} bytes cannot be read: {error}") from None
 
 

@@ -8,13 +8,12 @@ from itertools import islice
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from attestation.errors import MalformedError
+from constellation_cli.description.certificate import X509_ERRORS
 from constellation_cli.description.words import moment
 
 MAX_SHOWN: Final = 1000  # entries
-_ERRORS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
 
 
 def describe_list(data: bytes) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def describe_list(data: bytes) -> dict[str, Any]:
     try:
         pem = b"-----BEGIN" in data
         return _describe(x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data))
-    except _ERRORS as error:
+    except X509_ERRORS as error:
         raise MalformedError(f"revocation list of {len(data)} bytes cannot be read: {error}") from None
 
 

@@ -13,7 +13,6 @@ from attestation.errors import AttestationError
 from constellation_cli.errors import CommandError, ExitStatus
 from constellation_cli.files import display_name, read_file
 from constellation_cli.output import Output, OutputFormat, Table, emit, is_table, name_value_rows
-from constellation_cli.recognise import recognise
 from constellation_cli.terminal import report
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def inspect_files(
 
 
 def _inspect(path: Path) -> dict[str, Any]:
+    from constellation_cli.recognise import recognise
+
     name = display_name(path)
     data = read_file(path)
     try:

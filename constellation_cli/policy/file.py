@@ -34,4 +34,4 @@ def load_policy(path: Path, variant: Variant | None) -> Policy:
     except MalformedError as error:
         raise PolicyError(f"{display_name(path)}: {error}", hint="a policy is JSON or YAML") from None
     except PolicyError as error:
-        raise PolicyError(f"{display_name(path)}: {error}", hint=error.hint) from None
+        raise PolicyError(f"{display_name(path)}: {error}", hint=error.hint or "`constellation policy schema` prints what every field may hold") from None
