@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attestation.errors import MalformedError, PolicyError
 from attestation.policy import Policy
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from attestation.variant import Variant
+
+SEE_SCHEMA: Final = "`constellation policy schema` prints what every field may hold"
 
 
 def load_policy(path: Path, variant: Variant | None) -> Policy:
@@ -34,4 +36,4 @@ def load_policy(path: Path, variant: Variant | None) -> Policy:
     except MalformedError as error:
         raise PolicyError(f"{display_name(path)}: {error}", hint="a policy is JSON or YAML") from None
     except PolicyError as error:
-        raise PolicyError(f"{display_name(path)}: {error}", hint=error.hint or "`constellation policy schema` prints what every field may hold") from None
+        raise PolicyError(f"{display_name(path)}: {error}", hint=error.hint or SEE_SCHEMA) from None

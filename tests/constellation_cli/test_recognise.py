@@ -18,6 +18,7 @@ from constellation_cli.recognise import recognise
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from random import Random
 
 TRUSTEE = "confidential-containers__trustee/deps/verifier/test_data"
 RECORDED = {
@@ -160,12 +161,12 @@ def test_any_bytes_behind_a_known_beginning_are_described_or_refused(prefix: byt
 
 @pytest.mark.parametrize("path", list(RECORDED))
 @given(random=st.randoms(use_true_random=False))
-def test_a_damaged_recorded_file_is_described_or_refused(vectors: Path, path: str, random: object) -> None:
+def test_a_damaged_recorded_file_is_described_or_refused(vectors: Path, path: str, random: Random) -> None:
     data = bytearray((vectors / path).read_bytes())
-    for _ in range(random.randint(1, 4)):  # type: ignore[attr-defined]
-        data[random.randrange(min(len(data), 4096))] ^= 1 << random.randrange(8)  # type: ignore[attr-defined]
+    for _ in range(random.randint(1, 4)):
+        data[random.randrange(min(len(data), 4096))] ^= 1 << random.randrange(8)
     try:
-        recognised = recognise(bytes(data[: random.choice((len(data), len(data) // 2))]), "file")  # type: ignore[attr-defined]
+        recognised = recognise(bytes(data[: random.choice((len(data), len(data) // 2))]), "file")
         recognised.kind.describe(recognised.data)
     except AttestationError:
         pass
