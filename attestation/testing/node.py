@@ -3,8 +3,8 @@
 """A node of any variant made of software: complete good evidence, and the policy that accepts it.
 
     node = FakeNode(Variant.AZURE_SEV_SNP)
-    policy = Policy.from_mapping(node.policy())
-    judge(node.evidence(binding), policy, binding=binding, at=node.at, roots=node.roots).require()
+    node.verdict(binding).require()
+    node.verdict(binding, evidence=forged, policy=node.policy() | {"allow_smt": True})
 
 Every part is at hand, so one line breaks one property:
 
@@ -12,7 +12,7 @@ Every part is at hand, so one line breaks one property:
     node.tpm.event(15, cluster_id)                             # a node that belongs to a cluster
     node.snp.debug = True                                      # the host may read the guest's memory
     node.tdx.rtmrs[1] = bytes(48)                              # another kernel
-    node.authority = FakeAuthority("cloud", owner="mallory")   # certificates by an impostor
+    node.authority = FakeAuthority("gcp", owner="mallory")     # certificates by an impostor
     node.parts["ak_certificate"] = None                        # a part that is left away
     node.paravisor.named_key = mallory.public_key              # Azure: runtime data about another key
 """
@@ -28,8 +28,11 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation.azure.issuer import AK_CERTIFICATE as AZURE_AK_CERTIFICATE
+from attestation.case import BINDING_SIZE, Mark
 from attestation.gcp.issuer import AK_CERTIFICATE as GCP_AK_CERTIFICATE
 from attestation.issuer import Devices, Issuer, issuer_for
+from attestation.judge import judge
+from attestation.policy import Policy
 from attestation.qemu.issuer import EK_CERTIFICATES
 from attestation.roots import Roots
 from attestation.snp.device import DeviceReport
@@ -55,6 +58,7 @@ from attestation.variant import Technology, Variant
 if TYPE_CHECKING:
     from attestation.evidence import Evidence
     from attestation.testing.snp_machine import FakeMachine
+    from attestation.verdict import Verdict
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 MONTH: Final = timedelta(days=30)
@@ -108,7 +112,7 @@ class FakeNode:
     paravisor: FakeParavisor = field(init=False)
     host: FakeAzureHost = field(init=False)
     nitro: FakeNitro = field(default_factory=FakeNitro)
-    authority: FakeAuthority = field(default_factory=lambda: FakeAuthority("cloud"))
+    authority: FakeAuthority = field(init=False)
     endorsement_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -118,10 +122,12 @@ class FakeNode:
 
     def __post_init__(self) -> None:
         """Boot it, and write down what is good."""
-        in_aws = self.variant is Variant.AWS_SEV_SNP
-        kind = SigningKey.VLEK if in_aws else SigningKey.VCEK
-        self.snp = FakeAmd().machine(self.product, signing_key=kind)
+        name = self.variant.value
+        self.authority = FakeAuthority(name.partition("-")[0])
+        self.snp = FakeAmd().machine(self.product)
+        self.snp.signing_key = SigningKey.VLEK if self.variant is Variant.AWS_SEV_SNP else SigningKey.VCEK
         self.tdx = FakeIntel().platform()
+        self.snp.measurement = self.tdx.mr_td = HashAlgorithm.SHA384.digest(f"firmware of {name}".encode())
         self.tpm = SoftwareTpm("rsa" if self.variant in _PARAVISOR else "ecc")
         has_snp = Technology.SNP in self.variant.technologies
         self.paravisor = FakeParavisor(tpm=self.tpm, snp=self.snp if has_snp else None, tdx=self.tdx)
@@ -176,6 +182,31 @@ class FakeNode:
     def policy(self) -> dict[str, Any]:
         """Give the policy that accepts this node as it was when it booted; a new copy each time."""
         return deepcopy(self._policy)
+
+    def verdict(
+        self,
+        binding: bytes | None,
+        *,
+        evidence: Evidence | None = None,
+        policy: dict[str, Any] | None = None,
+        mark: Mark | bytes = Mark.UNMARKED,
+    ) -> Verdict:
+        """Judge, at the time and with the roots of this node.
+
+        Args:
+            binding: what the evidence must be bound to.
+            evidence: what is judged; by default what this node issues now.
+            policy: what is acceptable; by default what this node was when it booted.
+            mark: expected cluster mark.
+        """
+        return judge(
+            self.evidence(binding or bytes(BINDING_SIZE)) if evidence is None else evidence,
+            Policy.from_mapping(self._policy if policy is None else policy),
+            binding=binding,
+            at=self.at,
+            mark=mark,
+            roots=self.roots,
+        )
 
     def _boot_tpm(self) -> None:
         log = BootLog(HashAlgorithm.SHA256)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from attestation import Policy, Variant, judge
+from attestation import Policy, Variant
 from attestation.errors import PolicyError
 from attestation.policy_fields import FIELDS
 from attestation.snp.product import Product
@@ -158,14 +158,14 @@ def ak_names(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
 def ak_roots(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
     policy["ak_names"] = [node.ak_name.hex()]
     yield
-    policy["ak_roots"] = [FakeAuthority("cloud", owner="mallory").root_pem]
+    policy["ak_roots"] = [FakeAuthority(node.authority.name, owner="mallory").root_pem]
 
 
 def ek_roots(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
     policy["ek_roots"] = [node.authority.root_pem]
     policy["ak_names"] = [node.ak_name.hex()]
     yield
-    policy["ek_roots"] = [FakeAuthority("cloud", owner="mallory").root_pem]
+    policy["ek_roots"] = [FakeAuthority(node.authority.name, owner="mallory").root_pem]
 
 
 def require_event_log(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
@@ -215,10 +215,10 @@ def tcb_statuses(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
 
 
 def old_lists(node: FakeNode, days: int) -> list[str]:
-    times = {"this_update": node.at - timedelta(days=days), "next_update": node.at + timedelta(days=30)}
+    made, end = node.at - timedelta(days=days), node.at + timedelta(days=30)
     if is_snp(node):
-        return [text(node.snp.amd.crl(node.product, **times))]
-    return [text(der) for der in node.tdx.intel.revocation_lists(**times)]
+        return [text(node.snp.amd.crl(node.product, this_update=made, next_update=end))]
+    return [text(der) for der in node.tdx.intel.revocation_lists(this_update=made, next_update=end)]
 
 
 def crl(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
@@ -277,7 +277,7 @@ NAMED = {"crl_max_age": "crl", "revocation_lists": "crl"}
 
 
 def judged(node: FakeNode, policy: dict[str, Any]) -> Verdict:
-    return judge(node.evidence(BINDING), Policy.from_mapping(policy), binding=BINDING, at=node.at, roots=node.roots)
+    return node.verdict(BINDING, policy=policy)
 
 
 def test_every_field_has_a_case() -> None:
