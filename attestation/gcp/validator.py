@@ -76,7 +76,10 @@ def examine_tdx(case: Case, findings: Findings) -> None:
 
 
 def _check_encryption(case: Case, verified: VerifiedQuote) -> None:
-    log = parse_event_log(case.evidence.tpm.event_log if case.evidence.tpm is not None else b"")
+    data = case.evidence.tpm.event_log if case.evidence.tpm is not None else b""
+    if not data:
+        raise NotGenuineError("gcp.event_log", expected="the boot log, which names the technology", got="none")
+    log = parse_event_log(data)
     if replay(log, verified.bank).get(FIRMWARE_REGISTER) != verified.pcrs.get(FIRMWARE_REGISTER, b""):
         raise NotGenuineError(
             "gcp.event_log", expected="a boot log that replays to register 0 of the quote", got="another log"

@@ -33,6 +33,7 @@ from attestation.gcp.issuer import AK_CERTIFICATE as GCP_AK_CERTIFICATE
 from attestation.issuer import Devices, Issuer, issuer_for
 from attestation.judge import judge
 from attestation.policy import Policy
+from attestation.policy_fields import FIELDS
 from attestation.qemu.issuer import EK_CERTIFICATES
 from attestation.roots import Roots
 from attestation.snp.device import DeviceReport
@@ -234,8 +235,9 @@ class FakeNode:
             policy |= self._good_snp()
         if Technology.TDX in technologies:
             policy |= self._good_tdx()
-        registers = self._registers()
-        if registers:
+        if self.variant in FIELDS["launch_digests"].variants:
+            policy["launch_digests"] = [self.snp.measurement.hex()]  # the same as MRTD
+        if registers := self._registers():
             policy["measurements"] = {
                 name: {"expected": value.hex(), "enforced": name in _ENFORCED} for name, value in registers.items()
             }
@@ -255,11 +257,7 @@ class FakeNode:
     def _good_snp(self) -> dict[str, Any]:
         yesterday = self.at - timedelta(days=1)
         crl = self.snp.amd.crl(self.product, this_update=yesterday, next_update=self.at + MONTH)
-        return {
-            "launch_digests": [self.snp.measurement.hex()],
-            "minimum_tcb": dict(self.snp.tcb),
-            "revocation_lists": [_text(crl)],
-        }
+        return {"minimum_tcb": dict(self.snp.tcb), "revocation_lists": [_text(crl)]}
 
     def _good_tdx(self) -> dict[str, Any]:
         yesterday = self.at - timedelta(days=1)

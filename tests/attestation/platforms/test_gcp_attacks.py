@@ -67,7 +67,7 @@ def test_a_log_that_cannot_be_understood_is_refused(log: BootLog) -> None:
 def test_no_log_is_refused() -> None:
     node = FakeNode(Variant.GCP_SEV_ES)
     node.tpm.event_log = b""
-    assert reasons(node) == {"format"}
+    assert reasons(node) == {"gcp.event_log"}
 
 
 def test_the_log_of_an_encrypted_machine_beside_another_register_is_refused() -> None:
