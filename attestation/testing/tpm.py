@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from attestation.errors import TpmError
 from attestation.evidence import TpmEvidence
-from attestation.tpm.algorithms import HashAlgorithm
+from attestation.tpm.algorithms import HashAlgorithm, SignatureScheme
 from attestation.tpm.public import DEFAULT_EXPONENT
 from attestation.tpm.quote import ATTEST_QUOTE, MAGIC, SignedQuote
-from attestation.tpm.signature import ecdsa_signature, rsassa_signature
+from attestation.tpm.signature import ecdsa_signature, rsapss_signature, rsassa_signature
 from attestation.tpm.structures import PcrSelection, sized
 from attestation.tpm.templates import AK_ATTRIBUTES, RSA_BITS, ecc_attestation_key, rsa_attestation_key
 
@@ -58,6 +58,7 @@ class SoftwareTpm:
         quoted_registers: registers that the quote names, instead of those asked for.
         quoted_digest: digest of the registers, instead of the true one.
         signature_hash: hash of the signature.
+        rsa_scheme: how an RSA key signs.
         trailing: bytes behind the quote, signed along.
     """
 
@@ -73,6 +74,7 @@ class SoftwareTpm:
     quoted_registers: tuple[int, ...] | None = None
     quoted_digest: bytes | None = None
     signature_hash: HashAlgorithm = HashAlgorithm.SHA256
+    rsa_scheme: SignatureScheme = SignatureScheme.RSASSA
     trailing: bytes = b""
     _private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(init=False, repr=False)
 
@@ -95,7 +97,10 @@ class SoftwareTpm:
         if isinstance(key, rsa.RSAPublicKey):
             modulus = key.public_numbers().n.to_bytes(RSA_BITS // 8, "big")
             return rsa_attestation_key(
-                attributes=self.ak_attributes, hash_algorithm=self.signature_hash, modulus=modulus
+                attributes=self.ak_attributes,
+                scheme=self.rsa_scheme,
+                hash_algorithm=self.signature_hash,
+                modulus=modulus,
             )
         numbers = key.public_numbers()
         return ecc_attestation_key(
@@ -144,6 +149,9 @@ class SoftwareTpm:
         """Sign anything, as a restricted key never would; gives a TPMT_SIGNATURE."""
         algorithm = self.signature_hash
         if isinstance(self._private, rsa.RSAPrivateKey):
+            if self.rsa_scheme is SignatureScheme.RSAPSS:
+                pss = padding.PSS(padding.MGF1(algorithm.primitive), padding.PSS.DIGEST_LENGTH)
+                return rsapss_signature(self._private.sign(data, pss, algorithm.primitive), algorithm)
             return rsassa_signature(self._private.sign(data, padding.PKCS1v15(), algorithm.primitive), algorithm)
         r, s = decode_dss_signature(self._private.sign(data, ec.ECDSA(algorithm.primitive)))
         return ecdsa_signature(r, s, P256_SIZE, algorithm)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attestation.errors import MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Self
 
 ALG_AES: Final = 0x0006
 ALG_NULL: Final = 0x0010
@@ -26,12 +27,31 @@ ALG_CFB: Final = 0x0043
 
 
 class HashAlgorithm(IntEnum):
-    """A hash that this library computes; also the name of a bank of registers."""
+    """A hash that this library computes; also the name of a bank of registers.
 
-    SHA1 = 0x0004
-    SHA256 = 0x000B
-    SHA384 = 0x000C
-    SHA512 = 0x000D
+    Attributes:
+        size: bytes in a digest.
+        primitive: the same algorithm as `cryptography` names it.
+        function: the same algorithm as hashlib names it.
+    """
+
+    SHA1 = 0x0004, hashlib.sha1, hashes.SHA1()  # noqa: S303 - to replay old logs; signatures over it are refused
+    SHA256 = 0x000B, hashlib.sha256, hashes.SHA256()
+    SHA384 = 0x000C, hashlib.sha384, hashes.SHA384()
+    SHA512 = 0x000D, hashlib.sha512, hashes.SHA512()
+
+    size: int
+    primitive: hashes.HashAlgorithm
+    function: Callable[[bytes], hashlib._Hash]
+
+    def __new__(cls, number: int, function: Callable[[bytes], hashlib._Hash], primitive: hashes.HashAlgorithm) -> Self:
+        """Make a member: the integer is the TPM_ALG_ID."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.size = primitive.digest_size
+        member.primitive = primitive
+        member.function = function
+        return member
 
     @classmethod
     def of(cls, number: int, what: str) -> HashAlgorithm:
@@ -54,27 +74,33 @@ class HashAlgorithm(IntEnum):
         """Name as hashlib and policies spell it ("sha256")."""
         return self.name.lower()
 
-    @property
-    def size(self) -> int:
-        """Bytes in a digest."""
-        return _SIZES[self]
-
-    @property
-    def primitive(self) -> hashes.HashAlgorithm:
-        """The same algorithm as `cryptography` names it."""
-        return _PRIMITIVES[self]
-
     def digest(self, data: bytes) -> bytes:
         """Hash some bytes."""
-        return _CONSTRUCTORS[self](data).digest()
+        return self.function(data).digest()
 
 
 class Curve(IntEnum):
-    """An elliptic curve of the keys that we read."""
+    """An elliptic curve of the keys that we read.
 
-    P256 = 0x0003
-    P384 = 0x0004
-    P521 = 0x0005
+    Attributes:
+        coordinate_size: bytes in a coordinate.
+        primitive: the same curve as `cryptography` names it.
+    """
+
+    P256 = 0x0003, ec.SECP256R1()
+    P384 = 0x0004, ec.SECP384R1()
+    P521 = 0x0005, ec.SECP521R1()
+
+    coordinate_size: int
+    primitive: ec.EllipticCurve
+
+    def __new__(cls, number: int, primitive: ec.EllipticCurve) -> Self:
+        """Make a member: the integer is the TPM_ECC_CURVE."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.coordinate_size = (primitive.key_size + 7) // 8
+        member.primitive = primitive
+        return member
 
     @classmethod
     def of(cls, number: int, what: str) -> Curve:
@@ -87,16 +113,6 @@ class Curve(IntEnum):
             return _CURVES[number]
         except KeyError:
             raise MalformedError(f"{what}: {number:#06x} is not an elliptic curve known here") from None
-
-    @property
-    def primitive(self) -> ec.EllipticCurve:
-        """The same curve as `cryptography` names it."""
-        return _CURVE_PRIMITIVES[self]
-
-    @property
-    def coordinate_size(self) -> int:
-        """Bytes in a coordinate."""
-        return (_CURVE_PRIMITIVES[self].key_size + 7) // 8
 
 
 class KeyType(IntEnum):
@@ -121,26 +137,3 @@ class SignatureScheme(IntEnum):
 
 _HASHES: Final[Mapping[int, HashAlgorithm]] = {int(algorithm): algorithm for algorithm in HashAlgorithm}
 _CURVES: Final[Mapping[int, Curve]] = {int(curve): curve for curve in Curve}
-_SIZES: Final[Mapping[HashAlgorithm, int]] = {
-    HashAlgorithm.SHA1: 20,
-    HashAlgorithm.SHA256: 32,
-    HashAlgorithm.SHA384: 48,
-    HashAlgorithm.SHA512: 64,
-}
-_CONSTRUCTORS: Final = {
-    HashAlgorithm.SHA1: hashlib.sha1,
-    HashAlgorithm.SHA256: hashlib.sha256,
-    HashAlgorithm.SHA384: hashlib.sha384,
-    HashAlgorithm.SHA512: hashlib.sha512,
-}
-_PRIMITIVES: Final[Mapping[HashAlgorithm, hashes.HashAlgorithm]] = {
-    HashAlgorithm.SHA1: hashes.SHA1(),  # noqa: S303 - replay of old logs only; signatures over SHA-1 are refused
-    HashAlgorithm.SHA256: hashes.SHA256(),
-    HashAlgorithm.SHA384: hashes.SHA384(),
-    HashAlgorithm.SHA512: hashes.SHA512(),
-}
-_CURVE_PRIMITIVES: Final[Mapping[Curve, ec.EllipticCurve]] = {
-    Curve.P256: ec.SECP256R1(),
-    Curve.P384: ec.SECP384R1(),
-    Curve.P521: ec.SECP521R1(),
-}

@@ -79,6 +79,11 @@ def rsassa_signature(raw: bytes, hash_algorithm: HashAlgorithm = HashAlgorithm.S
     return struct.pack(">HH", SignatureScheme.RSASSA, hash_algorithm) + sized(raw)
 
 
+def rsapss_signature(raw: bytes, hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256) -> bytes:
+    """Wrap a bare PSS signature into a TPMT_SIGNATURE."""
+    return struct.pack(">HH", SignatureScheme.RSAPSS, hash_algorithm) + sized(raw)
+
+
 def ecdsa_signature(r: int, s: int, size: int, hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256) -> bytes:
     """Write a TPMT_SIGNATURE of ECDSA.
 

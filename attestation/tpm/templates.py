@@ -64,18 +64,20 @@ def ecc_attestation_key(
 def rsa_attestation_key(
     *,
     attributes: ObjectAttributes = AK_ATTRIBUTES,
+    scheme: SignatureScheme = SignatureScheme.RSASSA,
     hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256,
     modulus: bytes = b"",
 ) -> bytes:
-    """Write the TPMT_PUBLIC of an RSA-2048 attestation key (RSASSA, exponent 65537).
+    """Write the TPMT_PUBLIC of an RSA-2048 attestation key (exponent 65537).
 
     Args:
         attributes: what the TPM may do with it.
+        scheme: RSASSA, or RSAPSS.
         hash_algorithm: hash of the signatures; the Name is always SHA-256.
         modulus: big endian, empty in a template.
     """
-    scheme = struct.pack(">HH", SignatureScheme.RSASSA, hash_algorithm)
-    return _signing_key(KeyType.RSA, attributes, scheme + struct.pack(">HI", RSA_BITS, 0) + sized(modulus))
+    signing = struct.pack(">HH", scheme, hash_algorithm)
+    return _signing_key(KeyType.RSA, attributes, signing + struct.pack(">HI", RSA_BITS, 0) + sized(modulus))
 
 
 def _signing_key(key_type: KeyType, attributes: ObjectAttributes, parameters: bytes) -> bytes:

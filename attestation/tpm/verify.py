@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from attestation.errors import NotGenuineError
 from attestation.proof import SEAL, Proof
@@ -41,7 +42,9 @@ _REQUIRED: Final = (
 _DECIDING: Final = int(_REQUIRED | ObjectAttributes.DECRYPT)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1)
 _STRONG_HASHES: Final = (HashAlgorithm.SHA256, HashAlgorithm.SHA384, HashAlgorithm.SHA512)
-_ECDSA: Final = {algorithm: ec.ECDSA(algorithm.primitive) for algorithm in _STRONG_HASHES}
+# hashlib hashes a short message faster than the library that checks the signature.
+_PREHASHED: Final = {algorithm: Prehashed(algorithm.primitive) for algorithm in _STRONG_HASHES}
+_ECDSA: Final = {algorithm: ec.ECDSA(_PREHASHED[algorithm]) for algorithm in _STRONG_HASHES}
 _PSS: Final = {
     algorithm: padding.PSS(padding.MGF1(algorithm.primitive), padding.PSS.AUTO) for algorithm in _STRONG_HASHES
 }
@@ -186,15 +189,16 @@ def _check_scheme(key: AttestationKey, signature: Signature) -> None:
 
 
 def _verify(key: AttestationKey, attest: bytes, signature: Signature) -> None:
-    algorithm = signature.hash_algorithm
+    algorithm, value = signature.hash_algorithm, signature.value
+    digest = algorithm.digest(attest)
     if isinstance(key.key, ec.EllipticCurvePublicKey):
         if signature.scheme is not SignatureScheme.ECDSA:
             raise InvalidSignature
-        key.key.verify(signature.value, attest, _ECDSA[algorithm])
+        key.key.verify(value, digest, _ECDSA[algorithm])
     elif signature.scheme is SignatureScheme.RSASSA:
-        key.key.verify(signature.value, attest, padding.PKCS1v15(), algorithm.primitive)
+        key.key.verify(value, digest, padding.PKCS1v15(), _PREHASHED[algorithm])
     elif signature.scheme is SignatureScheme.RSAPSS:
-        key.key.verify(signature.value, attest, _PSS[algorithm], algorithm.primitive)
+        key.key.verify(value, digest, _PSS[algorithm], _PREHASHED[algorithm])
     else:
         raise InvalidSignature
 
@@ -213,7 +217,7 @@ def _check_selection(quote: Quote, registers: list[int], bank: HashAlgorithm) ->
 
 
 def _check_values(quote: Quote, values: list[bytes], bank: HashAlgorithm, algorithm: HashAlgorithm) -> None:
-    if {len(value) for value in values} != {bank.size}:
+    if set(map(len, values)) != {bank.size}:
         raise NotGenuineError("tpm.pcr_width", expected=f"{bank.size} bytes in every register", got="other widths")
     digest = algorithm.digest(b"".join(values))
     if not hmac.compare_digest(digest, quote.pcr_digest):

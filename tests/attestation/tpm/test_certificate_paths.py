@@ -104,6 +104,7 @@ class Authority:
     def refused(self, *, at: datetime = NOW, usage: x509.ObjectIdentifier | None = EK_USAGE) -> str:
         with pytest.raises(NotGenuineError) as refusal:
             self.verify(at=at, usage=usage)
+        assert "None" not in str(refusal.value)
         return refusal.value.check
 
 
@@ -221,15 +222,24 @@ def test_issuer_must_be_the_one_that_is_named(authority: Authority) -> None:
     assert authority.refused() == "chain.path"
 
 
-def test_every_flipped_byte_of_a_leaf_is_refused(authority: Authority) -> None:
+def test_every_flipped_byte_of_what_was_signed_is_refused(authority: Authority) -> None:
     root = authority.root.signed_by(authority.root)
-    data = authority.leaf.signed_by(authority.root).public_bytes(Encoding.DER)
+    leaf = authority.leaf.signed_by(authority.root)
+    data = leaf.public_bytes(Encoding.DER)
     verify_chain(load_certificate(data), [], [root], NOW)
-    for index in range(len(data)):
+    start = data.index(leaf.tbs_certificate_bytes)
+    for index in range(start, start + len(leaf.tbs_certificate_bytes)):
         flipped = bytearray(data)
         flipped[index] ^= 1
         with pytest.raises((NotGenuineError, MalformedError)):
             verify_chain(load_certificate(bytes(flipped)), [], [root], NOW)
+
+
+def test_expired_twin_of_a_root_does_not_hide_the_valid_one(authority: Authority) -> None:
+    expired = Link("root", KEYS[0], end=NOW - timedelta(days=1))
+    roots = [expired.signed_by(expired), authority.root.signed_by(authority.root)]
+    path = verify_chain(authority.leaf.signed_by(authority.root), [], roots, NOW)
+    assert path.certificates[-1] == roots[1]
 
 
 def test_twenty_copies_of_an_intermediate_are_too_many(authority: Authority) -> None:
@@ -248,12 +258,12 @@ def test_authorities_that_vouch_for_each_other_end_the_search(authority: Authori
 
 def test_pem_is_read_too(authority: Authority) -> None:
     certificate = authority.leaf.signed_by(authority.root)
-    assert load_certificate(certificate.public_bytes(Encoding.PEM)) == certificate
+    assert load_certificate(b"\n" + certificate.public_bytes(Encoding.PEM)) == certificate
 
 
 @given(data=st.binary(max_size=300))
 def test_garbage_is_no_certificate(data: bytes) -> None:
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError, match="not a certificate"):
         load_certificate(data)
     with pytest.raises(MalformedError):
         load_certificate(b"-----BEGIN CERTIFICATE-----\n" + data)

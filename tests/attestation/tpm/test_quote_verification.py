@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.testing.tpm import SoftwareTpm
-from attestation.tpm.algorithms import HashAlgorithm
+from attestation.tpm.algorithms import HashAlgorithm, SignatureScheme
 from attestation.tpm.attestation_key import AttestationKey
 from attestation.tpm.public import ObjectAttributes
 from attestation.tpm.signature import ecdsa_signature, rsassa_signature
@@ -41,9 +42,19 @@ def test_honest_quote_is_genuine(kind: Literal["ecc", "rsa"]) -> None:
     proof = verify(tpm.evidence(BINDING))
     assert proof.pcrs[15] == tpm.pcrs[15]
     assert proof.bound
+    assert proof.bank is HashAlgorithm.SHA256
     assert proof.quote.extra_data == BINDING
     assert proof.vouchers == ("test",)
     assert proof.key.identity_kind == "TPM name"
+
+
+def test_pss_quote_is_genuine_and_no_byte_of_it_may_change() -> None:
+    evidence = SoftwareTpm("rsa", rsa_scheme=SignatureScheme.RSAPSS).evidence(BINDING)
+    verify(evidence)
+    with pytest.raises(NotGenuineError):
+        verify(replace(evidence, signature=evidence.signature[:-1] + bytes([evidence.signature[-1] ^ 1])))
+    with pytest.raises(NotGenuineError):
+        verify(replace(evidence, attest=evidence.attest[:-1] + bytes([evidence.attest[-1] ^ 1])))
 
 
 def test_key_without_public_area_is_the_word_of_its_platform() -> None:
@@ -94,6 +105,7 @@ def set_(**changes: object) -> Callable[[SoftwareTpm], None]:
     "lie,check",
     [
         pytest.param(drop(A.RESTRICTED), "tpm.ak_attributes", id="unrestricted-key"),
+        pytest.param(drop(A.SIGN | A.RESTRICTED), "tpm.ak_attributes", id="two-attributes-missing"),
         pytest.param(drop(A.FIXED_TPM), "tpm.ak_attributes", id="key-that-can-leave"),
         pytest.param(drop(A.FIXED_PARENT), "tpm.ak_attributes", id="key-that-can-move"),
         pytest.param(drop(A.SENSITIVE_DATA_ORIGIN), "tpm.ak_attributes", id="imported-key"),
@@ -123,6 +135,8 @@ def test_one_lie_is_refused_for_its_reason(
     with pytest.raises(NotGenuineError) as refusal:
         verify(tpm.evidence(BINDING))
     assert refusal.value.check == check
+    assert refusal.value.expected != refusal.value.got
+    assert "None" not in str(refusal.value)
 
 
 def test_key_that_also_decrypts_is_refused() -> None:
@@ -137,6 +151,17 @@ def test_signed_bytes_that_are_no_quote_are_refused(lie: Callable[[SoftwareTpm],
     tpm = SoftwareTpm()
     lie(tpm)
     with pytest.raises(MalformedError):
+        verify(tpm.evidence(BINDING))
+
+
+def test_refusal_names_what_the_key_lacks_and_what_the_quote_carries() -> None:
+    tpm = SoftwareTpm()
+    tpm.quoted_binding = b"old"
+    with pytest.raises(NotGenuineError, match=f"expected {BINDING.hex()}, got 6f6c64") as refusal:
+        verify(tpm.evidence(BINDING))
+    assert "fresh nonce" in refusal.value.hint
+    tpm.ak_attributes &= ~A.FIXED_TPM
+    with pytest.raises(NotGenuineError, match=r"without <ObjectAttributes\.FIXED_TPM"):
         verify(tpm.evidence(BINDING))
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def test_flips(parse: Callable[[bytes], object], good: bytes, data: st.DataObjec
 )
 def test_every_truncation_is_refused(parse: Callable[[bytes], object], good: bytes) -> None:
     for size in range(len(good)):
-        with pytest.raises(MalformedError):
+        with pytest.raises(MalformedError, match=r"TPM \w+.* (truncated|bytes|size)"):
             parse(good[:size])
 
 
@@ -76,7 +77,7 @@ def test_every_truncation_is_refused(parse: Callable[[bytes], object], good: byt
 def test_trailing_bytes_are_refused(name: str) -> None:
     parse, good = PARSERS[name]
     parse(good)
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError, match=r"TPM .* bytes"):
         parse(good + b"\0")
 
 
@@ -98,6 +99,73 @@ def test_quote_is_read_as_the_tpm_wrote_it() -> None:
     assert quote.selections[0].registers == (0, 7, 15)
     assert (quote.clock, quote.reset_count, quote.restart_count, quote.safe) == (1000, 1, 0, True)
     assert quote.pcr_digest == HashAlgorithm.SHA256.digest(ECC.pcrs[0] + ECC.pcrs[7] + ECC.pcrs[15])
+
+
+def attest(selections: bytes, *, extra: bytes = b"", safe: int = 1) -> bytes:
+    head = bytes.fromhex("ff544347 8018 0000") + struct.pack(">H", len(extra)) + extra
+    return head + struct.pack(">QIIBQ", 1, 2, 3, safe, 4) + selections + b"\0\0"
+
+
+def test_numbers_of_a_quote_are_read_in_their_order() -> None:
+    quote = parse_quote(attest(bytes(4)))
+    assert (quote.clock, quote.reset_count, quote.restart_count, quote.safe, quote.firmware_version) == (
+        1,
+        2,
+        3,
+        True,
+        4,
+    )
+    assert quote.selections == ()
+
+
+@pytest.mark.parametrize("banks,width", [(16, 4), (1, 0)])
+def test_quotes_at_the_limits_are_read(banks: int, width: int) -> None:
+    selection = struct.pack(">HB", HashAlgorithm.SHA256, width) + b"\xff" * width
+    quote = parse_quote(attest(struct.pack(">I", banks) + selection * banks))
+    assert quote.selections == (PcrSelection(HashAlgorithm.SHA256, (1 << 8 * width) - 1),) * banks
+
+
+def test_longest_quote_is_read_and_a_longer_one_is_not() -> None:
+    room = 1024 - len(attest(bytes(4)))
+    assert len(parse_quote(attest(bytes(4), extra=bytes(room))).extra_data) == room
+    with pytest.raises(MalformedError, match="at most 1024"):
+        parse_quote(attest(bytes(4), extra=bytes(room + 1)))
+
+
+@pytest.mark.parametrize(
+    "data,reason",
+    [
+        pytest.param(attest(struct.pack(">I", 17)), "17 banks", id="too-many-banks"),
+        pytest.param(attest(struct.pack(">IHB", 1, 11, 5) + bytes(5)), "selection of 5 bytes", id="too-many-registers"),
+        pytest.param(attest(bytes(4), safe=2), "safe clock is 2", id="neither-safe-nor-unsafe"),
+        pytest.param(attest(bytes(4)).replace(b"\x80\x18", b"\x80\x17"), "of type 0x8017", id="certificate-of-a-key"),
+    ],
+)
+def test_quotes_beyond_the_limits_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        parse_quote(data)
+
+
+@pytest.mark.parametrize(
+    "signature,reason",
+    [
+        pytest.param("001a 000b 0000 0000", "0x001a is not", id="unknown-scheme"),
+        pytest.param("0014 0012 0000", "TPM signature: 0x0012 is not a hash", id="unknown-hash"),
+        pytest.param("0018 000b 0043" + "01" * 67 + "0001 01", "67 and 1 bytes", id="long-r"),
+        pytest.param("0018 000b 0001 01 0043" + "01" * 67, "1 and 67 bytes", id="long-s"),
+        pytest.param("0014 000b 0201" + "01" * 513, "519 bytes", id="long-rsa"),
+    ],
+)
+def test_signatures_beyond_the_limits_are_refused(signature: str, reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        parse_signature(bytes.fromhex(signature))
+
+
+@pytest.mark.parametrize(
+    "signature", ["0018 000d 0042" + "01" * 66 + "0042" + "01" * 66, "0014 000b 0200" + "01" * 512]
+)
+def test_signatures_at_the_limits_are_read(signature: str) -> None:
+    parse_signature(bytes.fromhex(signature))
 
 
 def test_public_area_is_read_as_the_tpm_wrote_it() -> None:
