@@ -82,7 +82,7 @@ def judge(
     if _complete(evidence, findings):
         _examiner(evidence.variant)(case, findings)
     _warn(case, findings)
-    return Verdict(evidence=evidence, at=at, findings=findings)
+    return Verdict.close(evidence, findings, at=at)
 
 
 def _complete(evidence: Evidence, findings: Findings) -> bool:

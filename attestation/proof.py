@@ -8,7 +8,7 @@ checks that ran.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 SEAL: Final = object()
@@ -24,10 +24,10 @@ class Proof:
     """
 
     vouchers: tuple[str, ...]
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[object]  # not kept: `dataclasses.replace` must not make new proofs out of old ones
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, seal: object) -> None:
         """Refuse to exist without the seal."""
-        if self.seal is not SEAL:
+        if seal is not SEAL:
             message = f"{type(self).__name__} is the result of a verification and cannot be constructed"
             raise TypeError(message)

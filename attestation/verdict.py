@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attestation.errors import MalformedError, NotAcceptedError, NotGenuineError
 from attestation.evidence import Evidence
+from attestation.proof import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
-
-    from attestation.proof import Proof
 
 VERDICT_VERSION = 1
 
@@ -97,26 +97,59 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer about one piece of evidence.
+    """The answer about one piece of evidence. It does not change any more.
 
     It has no truth value on purpose: ask `accepted`, or call `require`.
 
     Attributes:
         evidence: what was judged.
         at: the time that was taken as "now", aware UTC.
-        findings: everything the verifier saw.
+        proofs: results of the verify steps.
+        forgeries: checks of genuineness that failed.
+        rejections: what the policy does not accept.
+        warnings: what is accepted and should be known.
+        tcb: TCB name ("reported", "launch") → component → security version.
+        measurements: register name ("4", "mrtd") or "launch_digest" → value.
+        identity: SHA-256 of what identifies the node, 32 bytes; None where nothing does.
+        identity_kind: what it was computed from ("TPM name", "chip id").
     """
 
     evidence: Evidence
     at: datetime
-    findings: Findings = field(repr=False)
+    proofs: tuple[Proof, ...]
+    forgeries: tuple[Mismatch, ...]
+    rejections: tuple[Mismatch, ...]
+    warnings: tuple[str, ...]
+    tcb: Mapping[str, Mapping[str, int]]
+    measurements: Mapping[str, bytes]
+    identity: bytes | None
+    identity_kind: str
 
     def __post_init__(self) -> None:
-        """Refuse a verdict about nothing."""
-        parts: tuple[tuple[object, type], ...] = ((self.evidence, Evidence), (self.findings, Findings))
+        """Refuse a verdict about nothing, or one that rests on anything but proofs."""
+        parts: tuple[tuple[object, type], ...] = (
+            (self.evidence, Evidence),
+            *((proof, Proof) for proof in self.proofs),
+        )
         if not all(isinstance(part, kind) for part, kind in parts):
-            message = "a verdict needs evidence and findings"
+            message = "a verdict needs evidence, and rests on proofs"
             raise TypeError(message)
+
+    @classmethod
+    def close(cls, evidence: Evidence, findings: Findings, *, at: datetime) -> Verdict:
+        """Close a case: nothing that happens to the findings later changes the verdict."""
+        return cls(
+            evidence=evidence,
+            at=at,
+            proofs=tuple(findings.proofs),
+            forgeries=tuple(findings.forgeries),
+            rejections=tuple(findings.mismatches),
+            warnings=tuple(findings.warnings),
+            tcb=MappingProxyType({name: MappingProxyType(dict(tcb)) for name, tcb in findings.tcb.items()}),
+            measurements=MappingProxyType(dict(findings.measurements)),
+            identity=findings.identity,
+            identity_kind=findings.identity_kind,
+        )
 
     def __bool__(self) -> NoReturn:
         """Refuse `if verdict:`."""
@@ -126,28 +159,22 @@ class Verdict:
     @property
     def genuine(self) -> bool:
         """Whether somebody vouches for all of it; acceptable or not."""
-        found = self.findings
-        return bool(found.proofs) and all(proof.vouchers for proof in found.proofs) and not found.forgeries
+        return bool(self.proofs) and all(proof.vouchers for proof in self.proofs) and not self.forgeries
 
     @property
     def accepted(self) -> bool:
         """Whether the policy accepts it. False unless a verify step ran and no reason speaks against it."""
-        return bool(self.findings.proofs) and not self.mismatches
+        return bool(self.proofs) and not self.mismatches
 
     @property
     def mismatches(self) -> tuple[Mismatch, ...]:
         """Every reason to refuse: what is not genuine first, then what is not acceptable."""
-        return (*self.findings.forgeries, *self.findings.mismatches)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is accepted and should be known."""
-        return tuple(self.findings.warnings)
+        return (*self.forgeries, *self.rejections)
 
     @property
     def vouchers(self) -> tuple[str, ...]:
         """Who vouches, over all proofs, in order."""
-        return tuple(dict.fromkeys(name for proof in self.findings.proofs for name in proof.vouchers))
+        return tuple(dict.fromkeys(name for proof in self.proofs for name in proof.vouchers))
 
     def require(self) -> Verdict:
         """Return itself if accepted.
@@ -161,7 +188,6 @@ class Verdict:
 
     def to_mapping(self) -> dict[str, Any]:
         """Give the record that is printed as JSON: stable keys, versioned, bytes as hex."""
-        found = self.findings
         return {
             "version": VERDICT_VERSION,
             "variant": self.evidence.variant.value,
@@ -169,15 +195,15 @@ class Verdict:
             "accepted": self.accepted,
             "hardware_root": self.evidence.variant.hardware_root.value,
             "vouchers": list(self.vouchers),
-            "identity": found.identity.hex() if found.identity is not None else None,
-            "identity_kind": found.identity_kind or None,
+            "identity": self.identity.hex() if self.identity is not None else None,
+            "identity_kind": self.identity_kind or None,
             "mismatches": [
                 {"name": mismatch.name, "expected": mismatch.expected, "got": mismatch.got}
                 for mismatch in self.mismatches
             ],
             "warnings": list(self.warnings),
-            "tcb": {name: dict(components) for name, components in found.tcb.items()},
-            "measurements": {name: value.hex() for name, value in found.measurements.items()},
+            "tcb": {name: dict(components) for name, components in self.tcb.items()},
+            "measurements": {name: value.hex() for name, value in self.measurements.items()},
             "evidence_sha256": self.evidence.digest().hex(),
             "at": self.at.isoformat(),
         }

@@ -57,7 +57,7 @@ def test_good_evidence_is_accepted_and_genuine(variant: Variant) -> None:
     verdict = good(variant).verdict(BINDING, evidence=issued(variant))
     assert verdict.accepted
     assert verdict.genuine
-    assert verdict.findings.identity is not None
+    assert verdict.identity is not None
     no_root = any("no hardware root" in warning for warning in verdict.warnings)
     assert no_root is (variant.hardware_root is HardwareRoot.NONE)
 
@@ -200,9 +200,9 @@ def test_the_mark_of_another_cluster_is_refused(variant: Variant) -> None:
 def test_identity_is_that_of_the_key(variant: Variant) -> None:
     node = FakeNode(variant)
     first, second = node.verdict(BINDING), node.verdict(BINDING)
-    assert first.findings.identity == second.findings.identity == hashlib.sha256(node.ak_name).digest()
-    assert first.findings.identity_kind == "TPM name"
-    assert FakeNode(variant).verdict(BINDING).findings.identity != first.findings.identity
+    assert first.identity == second.identity == hashlib.sha256(node.ak_name).digest()
+    assert first.identity_kind == "TPM name"
+    assert FakeNode(variant).verdict(BINDING).identity != first.identity
 
 
 @pytest.mark.parametrize("variant", WITH_TPM)

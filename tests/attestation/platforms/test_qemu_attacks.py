@@ -67,21 +67,21 @@ def test_a_role_that_the_hardware_does_not_confirm_is_refused() -> None:
 def test_a_chip_identifies_a_node_without_a_tpm(product: Product) -> None:
     node = FakeNode(Variant.QEMU_SNP, product)
     verdict = node.verdict(BINDING)
-    assert verdict.findings.identity == hashlib.sha256(node.snp.chip_id.ljust(64, b"\0")).digest()
-    assert verdict.findings.identity_kind == "chip id"
+    assert verdict.identity == hashlib.sha256(node.snp.chip_id.ljust(64, b"\0")).digest()
+    assert verdict.identity_kind == "chip id"
     assert any("share it" in warning for warning in verdict.warnings)
 
 
 def test_a_masked_chip_is_still_named_by_its_key() -> None:
     node = FakeNode(Variant.QEMU_SNP)
     masked = replace(node.snp, chip_id_masked=True)
-    before = node.verdict(BINDING).findings.identity
+    before = node.verdict(BINDING).identity
     node.snp = masked
-    assert node.verdict(BINDING).findings.identity == before
+    assert node.verdict(BINDING).identity == before
 
 
 def test_the_platform_identifies_a_td() -> None:
     node = FakeNode(Variant.QEMU_TDX)
     verdict = node.verdict(BINDING)
-    assert verdict.findings.identity == hashlib.sha256(node.tdx.ppid).digest()
-    assert verdict.findings.identity_kind == "platform id"
+    assert verdict.identity == hashlib.sha256(node.tdx.ppid).digest()
+    assert verdict.identity_kind == "platform id"

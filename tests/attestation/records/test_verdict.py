@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -30,12 +31,30 @@ def test_a_verdict_has_no_truth_value() -> None:
         bool(verdict_about(InsecureIssuer().issue(BINDING)))
 
 
-@pytest.mark.parametrize(
-    "evidence, findings", [(None, Findings()), (b"bytes", Findings()), (Evidence(Variant.INSECURE), None)]
-)
-def test_a_verdict_needs_evidence_and_findings(evidence: object, findings: object) -> None:
+def test_a_verdict_needs_evidence() -> None:
     with pytest.raises(TypeError, match="needs evidence"):
-        Verdict(evidence=cast("Evidence", evidence), at=NOW, findings=cast("Findings", findings))
+        Verdict.close(cast("Evidence", b"bytes"), Findings(), at=NOW)
+
+
+def test_a_verdict_rests_on_proofs_only() -> None:
+    findings = Findings(proofs=[cast("Proof", "trust me")])
+    with pytest.raises(TypeError, match="rests on proofs"):
+        Verdict.close(Evidence(Variant.INSECURE), findings, at=NOW)
+
+
+def test_a_verdict_does_not_change_with_the_findings() -> None:
+    findings = Findings(measurements={"4": bytes(32)})
+    verdict = Verdict.close(Evidence(Variant.INSECURE), findings, at=NOW)
+    findings.refuse("late", expected="nothing", got="something")
+    findings.measurements["4"] = b"\x01" * 32
+    assert verdict.mismatches == ()
+    assert verdict.measurements == {"4": bytes(32)}
+
+
+def test_a_proof_cannot_be_made_out_of_another() -> None:
+    proof = verdict_about(InsecureIssuer().issue(BINDING)).proofs[0]
+    with pytest.raises(ValueError, match="seal"):
+        replace(proof, vouchers=("me",))  # type: ignore[call-arg]
 
 
 def test_nobody_can_make_a_proof() -> None:
@@ -47,7 +66,7 @@ def test_nobody_can_make_a_proof() -> None:
 
 
 def test_without_a_proof_nothing_is_genuine_or_accepted() -> None:
-    verdict = Verdict(evidence=Evidence(Variant.QEMU_SNP), at=NOW, findings=Findings())
+    verdict = Verdict.close(Evidence(Variant.QEMU_SNP), Findings(), at=NOW)
     assert not verdict.genuine
     assert not verdict.accepted
 

@@ -63,7 +63,7 @@ def test_what_follows_a_quote_in_its_buffer_is_shown(recorded: Callable[[str], b
 )
 def test_security_versions(recorded: Callable[[str], bytes], name: str, tcb: dict[str, int]) -> None:
     data = recorded(name)
-    assert judged(data).findings.tcb == {"reported": tcb}
+    assert judged(data).tcb == {"reported": tcb}
     for component, version in tcb.items():
         assert f"minimum_tcb.{component}" not in [reason.name for reason in judged(data, **tcb).mismatches]
         higher = judged(data, **{component: version + 1})

@@ -70,9 +70,9 @@ def test_a_good_quote_is_accepted(platform: FakeTdxPlatform) -> None:
         "TCB status was not evaluated: no collateral",
         "the identity is that of the platform: guests on the same platform share it",
     )
-    assert verdict.findings.tcb == {"reported": TCB}
-    assert list(verdict.findings.measurements) == ["mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"]
-    assert verdict.findings.measurements["rtmr1"] == platform.rtmrs[1]
+    assert verdict.tcb == {"reported": TCB}
+    assert list(verdict.measurements) == ["mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"]
+    assert verdict.measurements["rtmr1"] == platform.rtmrs[1]
 
 
 @pytest.mark.parametrize("variant", [Variant.QEMU_TDX, Variant.GCP_TDX])
@@ -83,19 +83,19 @@ def test_every_version_on_every_platform(platform: FakeTdxPlatform, variant: Var
 
 
 def test_the_identity_is_that_of_the_platform(platform: FakeTdxPlatform) -> None:
-    found = judged(platform).findings
+    found = judged(platform)
     assert (found.identity, found.identity_kind) == (hashlib.sha256(platform.ppid).digest(), "platform id")
 
 
 def test_the_identity_without_provisioning_id(platform: FakeTdxPlatform) -> None:
     platform.ppid, platform.instance_id = bytes(16), b"instance".ljust(16)
-    assert judged(platform).findings.identity == hashlib.sha256(platform.instance_id).digest()
+    assert judged(platform).identity == hashlib.sha256(platform.instance_id).digest()
 
 
 def test_a_platform_without_any_id(platform: FakeTdxPlatform) -> None:
     platform.ppid, platform.instance_id = bytes(16), None
     verdict = judged(platform)
-    assert verdict.findings.identity is None
+    assert verdict.identity is None
     assert any("nothing identifies the node" in warning for warning in verdict.warnings)
 
 
@@ -277,7 +277,7 @@ def test_a_forged_quote_is_judged_by_nothing_else(platform: FakeTdxPlatform) -> 
     verdict = judge(evidence, policy(platform), binding=None, at=AT, roots=INTEL.roots)
     assert [reason.name for reason in verdict.mismatches] == ["tdx.signature"]
     assert not verdict.genuine
-    assert verdict.findings.measurements == {}
+    assert verdict.measurements == {}
 
 
 def test_lists_may_be_off(platform: FakeTdxPlatform) -> None:
