@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
@@ -13,18 +14,19 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attestation.der import Tag, parse_der
+from attestation.der import Tag, parse_der, read_tlv
 from attestation.errors import MalformedError
 from attestation.roots import VENDOR_ROOTS
 from attestation.snp.certificate import split_pem
-from attestation.tdx.pck import SGX_EXTENSION, Platform, parse_sgx_extension
+from attestation.tdx.pck import SGX_EXTENSION, parse_sgx_extension
 from constellation_cli.description.words import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
+MAX_CERTIFICATES: Final = 16  # in one file
 _AMD: Final = "1.3.6.1.4.1.3704.1."
 _AMD_NAMES: Final[Mapping[str, str]] = {
     "1": "structure_version",
@@ -42,7 +44,7 @@ _AMD_NAMES: Final[Mapping[str, str]] = {
     "5": "csp_id",
 }
 # What the parser raises about bytes that are no certificate or list; some of it derives from Exception alone.
-X509_ERRORS: Final = (
+_X509_ERRORS: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -53,12 +55,21 @@ X509_ERRORS: Final = (
 
 
 def split_certificates(data: bytes) -> tuple[bytes, ...]:
-    """Give the DER of every certificate in a file, DER or PEM.
+    """Give the DER of every certificate in a file: PEM, or DER one after another.
 
     Raises:
-        MalformedError: PEM without a certificate that can be decoded.
+        MalformedError: something between them is no certificate, or there are too many.
     """
-    return split_pem(data) if b"-----BEGIN CERTIFICATE-----" in data else (data,)
+    if b"-----BEGIN CERTIFICATE-----" in data:
+        return split_pem(data)
+    certificates: list[bytes] = []
+    offset = 0
+    while offset < len(data):
+        if len(certificates) == MAX_CERTIFICATES:
+            raise MalformedError(f"more than {MAX_CERTIFICATES} certificates in one file")
+        certificates.append(read_tlv(data, offset).raw)
+        offset += len(certificates[-1])
+    return tuple(certificates)
 
 
 def describe_certificates(data: bytes) -> dict[str, Any]:
@@ -73,12 +84,22 @@ def describe_certificate(der: bytes) -> dict[str, Any]:
     Raises:
         MalformedError: it is none.
     """
+    with reading(f"certificate of {len(der)} bytes"):
+        return _describe(x509.load_der_x509_certificate(der))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Bring the library's errors into our tree, and keep its warnings away: what is odd is shown, not talked about.
+
+    Every VCEK has serial number 0, which alone is worth a warning to it.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about serial number 0, which every VCEK has
-            return _describe(x509.load_der_x509_certificate(der))
-    except X509_ERRORS as error:
-        raise MalformedError(f"certificate of {len(der)} bytes cannot be read: {error}") from None
+            warnings.simplefilter("ignore")
+            yield
+    except _X509_ERRORS as error:
+        raise MalformedError(f"{what} cannot be read: {error}") from None
 
 
 def _describe(certificate: x509.Certificate) -> dict[str, Any]:
@@ -117,7 +138,7 @@ def _extensions(extensions: x509.Extensions) -> dict[str, Any]:
             arcs = oid.removeprefix(_AMD)
             amd[_AMD_NAMES.get(arcs, arcs)] = _amd_value(value.value)
         elif isinstance(value, x509.UnrecognizedExtension) and oid == SGX_EXTENSION:
-            record["intel_platform"] = _platform(parse_sgx_extension(value.value))
+            record["intel_platform"] = _platform(value.value)
         elif isinstance(value, x509.UnrecognizedExtension):
             others.append(f"{oid}{' (critical)' if extension.critical else ''}")
     return record | ({"amd": amd} if amd else {}) | ({"other_extensions": others} if others else {})
@@ -136,7 +157,11 @@ def _amd_value(data: bytes) -> int | str:
         return data.hex()
 
 
-def _platform(platform: Platform) -> dict[str, Any]:
+def _platform(extension: bytes) -> dict[str, Any]:
+    try:
+        platform = parse_sgx_extension(extension)
+    except MalformedError as error:
+        return {"error": str(error)}
     return {
         "fmspc": platform.fmspc.hex(),
         "ppid": platform.ppid.hex(),

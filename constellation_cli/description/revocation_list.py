@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from attestation.errors import MalformedError
-from constellation_cli.description.certificate import X509_ERRORS
+from constellation_cli.description.certificate import reading
 from constellation_cli.description.words import moment
 
 MAX_SHOWN: Final = 1000  # entries
@@ -22,11 +21,9 @@ def describe_list(data: bytes) -> dict[str, Any]:
     Raises:
         MalformedError: it is none.
     """
-    try:
+    with reading(f"revocation list of {len(data)} bytes"):
         pem = b"-----BEGIN" in data
         return _describe(x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data))
-    except X509_ERRORS as error:
-        raise MalformedError(f"revocation list of {len(data)} bytes cannot be read: {error}") from None
 
 
 def _describe(revocations: x509.CertificateRevocationList) -> dict[str, Any]:

@@ -32,16 +32,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AMD: Final = b"Advanced Micro Devices"  # organisation in every certificate of AMD
-# Variant → name of the certificate of a TPM's key in the platform's part.
-_KEY_CERTIFICATES: Final[Mapping[Variant, str]] = MappingProxyType(
+# Variant → which key of its TPM has a certificate in the platform's part.
+_CERTIFIED_KEYS: Final[Mapping[Variant, str]] = MappingProxyType(
     {
-        Variant.QEMU_VTPM: "ek_certificate",
-        Variant.OPENSTACK_VTPM: "ek_certificate",
-        Variant.AZURE_TRUSTED_LAUNCH: "ak_certificate",
-        Variant.GCP_SEV_SNP: "ak_certificate",
-        Variant.GCP_SEV_ES: "ak_certificate",
+        Variant.QEMU_VTPM: "ek",
+        Variant.OPENSTACK_VTPM: "ek",
+        Variant.AZURE_TRUSTED_LAUNCH: "ak",
+        Variant.GCP_SEV_SNP: "ak",
+        Variant.GCP_SEV_ES: "ak",
     },
 )
+_WITHOUT_TPM: Final = frozenset({Variant.QEMU_TDX, Variant.GCP_TDX})
 _PARAVISOR: Final = frozenset({Variant.AZURE_SEV_SNP, Variant.AZURE_TDX})
 
 
@@ -78,44 +79,58 @@ def assemble(files: Iterable[Path], variant: Variant) -> Evidence:
 
 
 def _put_together(parts: Parts) -> Evidence:
-    variant = parts.variant
-    technologies = variant.technologies
-    platform: dict[str, bytes] = {}
-    report = b""
-    if variant in _PARAVISOR:
+    technologies, platform = parts.variant.technologies, _platform(parts)
+    evidence = Evidence(
+        parts.variant,
+        snp=_snp(parts) if Technology.SNP in technologies else None,
+        tdx=TdxEvidence(parts.need(Kind.TDX_QUOTE)) if Technology.TDX in technologies else None,
+        tpm=_tpm(parts) if Technology.TPM in technologies else None,
+        platform=platform | _key_certificate(parts),
+    )
+    parts.check_used()
+    return evidence
+
+
+def _platform(parts: Parts) -> dict[str, bytes]:
+    """Use what is of one platform only."""
+    platform = {}
+    if parts.variant in _PARAVISOR:
         hcl = parts.parse(Kind.HCL_REPORT, parse_hcl)
         platform["runtime_data"] = hcl.runtime_data
-        report = hcl.snp_report if Technology.SNP in technologies else b""
-    snp = _snp(parts, report or parts.need(Kind.SNP_REPORT)) if Technology.SNP in technologies else None
-    tdx = TdxEvidence(parts.need(Kind.TDX_QUOTE)) if Technology.TDX in technologies else None
-    tpm = _tpm(parts) if Technology.TPM in technologies else None
-    if tdx is not None and tpm is None and (log := parts.take(Kind.EVENT_LOG)):
+        if parts.variant is Variant.AZURE_SEV_SNP:
+            parts.add(Kind.SNP_REPORT, "the HCL report", hcl.snp_report)
+    if parts.variant in _WITHOUT_TPM and (log := parts.take(Kind.EVENT_LOG)):
         platform["ccel"] = log
-    if variant is Variant.AWS_NITRO_TPM and (document := parts.take(Kind.NITRO_DOCUMENT)):
+    if parts.variant is Variant.AWS_NITRO_TPM and (document := parts.take(Kind.NITRO_DOCUMENT)):
         platform["nitro_document"] = document
-    if leaf := _leaf(parts) if variant in _KEY_CERTIFICATES else b"":
-        platform[_KEY_CERTIFICATES[variant]] = leaf
-    parts.check_used()
-    return Evidence(variant, tpm=tpm, snp=snp, tdx=tdx, platform=platform)
+    return platform
 
 
-def _snp(parts: Parts, report: bytes) -> SnpEvidence:
-    if table := parts.take(Kind.CERTIFICATE_TABLE):
-        parts.add_certificates(tuple(entry.data for entry in parse_certificate_table(table) if _AMD in entry.data))
+def _snp(parts: Parts) -> SnpEvidence:
+    report = parts.need(Kind.SNP_REPORT)
+    if Kind.CERTIFICATE_TABLE in parts:
+        entries = parts.parse(Kind.CERTIFICATE_TABLE, parse_certificate_table)
+        parts.add_certificates(tuple(entry.data for entry in entries if _AMD in entry.data))
     amd = sorted((der for der in parts.certificates if _AMD in der), key=_distance_from_leaf)
     if not amd:
         raise CommandError(
             "no certificate of the key that signed the SNP report (VCEK or VLEK) is here", hint=_where_to_get(report)
         )
-    parts.certificates = [der for der in parts.certificates if _AMD not in der]
+    parts.certificates = [der for der in parts.certificates if der not in amd]
     return SnpEvidence(report, tuple(amd))
 
 
-def _leaf(parts: Parts) -> bytes:
-    """Use the one certificate of a TPM's key."""
-    leaf = next((der for der in parts.certificates if not describe_certificate(der)["authority"]), b"")
-    parts.certificates = [der for der in parts.certificates if der != leaf]
-    return leaf
+def _key_certificate(parts: Parts) -> dict[str, bytes]:
+    """Use the certificate of a TPM's key, and those above it; AMD's are used up by then."""
+    key = _CERTIFIED_KEYS.get(parts.variant)
+    if key is None:
+        return {}
+    leaf = next((der for der in parts.certificates if not describe_certificate(der)["authority"]), None)
+    if leaf is None:
+        return {}
+    above = b"".join(der for der in parts.certificates if der != leaf)
+    parts.certificates = []
+    return {f"{key}_certificate": leaf} | ({f"{key}_chain": above} if above else {})
 
 
 def _distance_from_leaf(der: bytes) -> int:

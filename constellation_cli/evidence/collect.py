@@ -60,8 +60,7 @@ def collect_evidence(  # noqa: PLR0913, PLR0917 - one parameter an option
     Evidence signs 32 bytes that whoever asked has chosen (--binding), so that it is fresh and meant for them. Without
     them a random value is signed: such evidence can be looked at and judged, but its age is not known.
     """
-    from attestation.tpm.device import RESOURCE_MANAGER
-    from constellation_cli.evidence.issuers import Devices
+    from constellation_cli.evidence.issuers import NamedDevices
     from constellation_cli.progress import time_limit, waiting_for
 
     signed = choose_binding(binding, nonce, cluster_id)
@@ -69,7 +68,7 @@ def collect_evidence(  # noqa: PLR0913, PLR0917 - one parameter an option
     if signed is None:
         signed = secrets.token_bytes(BINDING_SIZE)
         say("warning", f"nobody chose what is signed; it is the random binding {signed.hex()}", colour="yellow")
-    devices = Devices(tpm=tpm or RESOURCE_MANAGER, boot_log=boot_log, timeout=timeout, fetch=fetch)
+    devices = NamedDevices(tpm=tpm or "", boot_log=boot_log, timeout=timeout, fetch=fetch)
     what = f"evidence of variant {chosen}"
     with time_limit(timeout, what), waiting_for(what), devices.issuer(chosen) as issuer:
         evidence = issuer.issue(signed)
