@@ -59,7 +59,7 @@ def test_a_key_without_its_public_area_is_accepted_and_identified_as_such(varian
     assert evidence.tpm is not None
     verdict = node.verdict(BINDING, evidence=replace(evidence, tpm=replace(evidence.tpm, ak_public=b"")))
     assert verdict.accepted
-    assert verdict.findings.identity_kind == "attestation key"
+    assert verdict.identity_kind == "attestation key"
     assert any("bare key" in warning for warning in verdict.warnings)
 
 
