@@ -83,15 +83,15 @@ class Element(NamedTuple):
         """
         if not self.tag & _CONSTRUCTED:
             raise MalformedError(f"DER: element with tag {self.tag:#04x} has no elements inside")
-        offset = 0
-        for _ in range(MAX_CHILDREN):
-            if offset == len(self.value):
-                return
-            child = read_tlv(self.value, offset)
+        value = self.value
+        offset, end, left = 0, len(value), MAX_CHILDREN
+        while offset < end:
+            if not left:
+                raise MalformedError(f"DER: more than {MAX_CHILDREN} elements in one")
+            left -= 1
+            child = read_tlv(value, offset)
             offset += len(child.raw)
             yield child
-        if offset != len(self.value):
-            raise MalformedError(f"DER: more than {MAX_CHILDREN} elements in one")
 
     def fields(self, *tags: int, what: str = "structure") -> tuple[Element, ...]:
         """Elements inside a SEQUENCE that consists of exactly these tags."""
