@@ -130,5 +130,4 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know every character
-    app()
-    raise AssertionError  # the program exits
+    sys.exit(app())
