@@ -24,8 +24,52 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_CRITICAL: Final = (x509.BasicConstraints, x509.KeyUsage)
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
 _HALF: Final = 32  # bytes of r, of s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a certificate says of its subject.
+
+    Attributes:
+        common_name: name.
+        key: public key.
+        serial: serial number.
+        not_before, not_after: validity, aware UTC.
+        is_authority: what basicConstraints says.
+        signs_certificates: what keyUsage says; None as basicConstraints says.
+        extensions: further ones.
+        critical_extensions: further ones that are critical.
+    """
+
+    common_name: str
+    key: CertificatePublicKeyTypes
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    is_authority: bool = False
+    signs_certificates: bool | None = None
+    extensions: Sequence[x509.ExtensionType] = ()
+    critical_extensions: Sequence[x509.ExtensionType] = ()
+
+    @property
+    def role(self) -> tuple[x509.BasicConstraints, x509.KeyUsage]:
+        """Extensions that say what it may do."""
+        signs_certificates = self.is_authority if self.signs_certificates is None else self.signs_certificates
+        usage = x509.KeyUsage(
+            digital_signature=not signs_certificates,
+            content_commitment=not signs_certificates,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=signs_certificates,
+            crl_sign=signs_certificates,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        return x509.BasicConstraints(ca=self.is_authority, path_length=None), usage
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,7 +82,8 @@ class Authority:
         parent: who signed its certificate; None for the root, which does so itself.
         serial: serial number of its certificate.
         not_before, not_after: validity, aware UTC.
-        is_authority: what basicConstraints and keyUsage say.
+        is_authority: what basicConstraints says.
+        signs_certificates: what keyUsage says; None as basicConstraints says.
     """
 
     common_name: str
@@ -48,17 +93,21 @@ class Authority:
     not_before: datetime = datetime(2018, 5, 21, 10, 50, 10, tzinfo=UTC)
     not_after: datetime = datetime(2033, 5, 21, 10, 50, 10, tzinfo=UTC)
     is_authority: bool = True
+    signs_certificates: bool | None = None
 
     @functools.cached_property
     def certificate(self) -> bytes:
         """Its certificate, DER; the same bytes each time."""
         return (self.parent or self).certify(
-            self.common_name,
-            self.key.public_key(),
-            serial=self.serial,
-            not_before=self.not_before,
-            not_after=self.not_after,
-            is_authority=self.is_authority,
+            Subject(
+                common_name=self.common_name,
+                key=self.key.public_key(),
+                serial=self.serial,
+                not_before=self.not_before,
+                not_after=self.not_after,
+                is_authority=self.is_authority,
+                signs_certificates=self.signs_certificates,
+            ),
         )
 
     @property
@@ -72,42 +121,25 @@ class Authority:
         info = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(info).hexdigest()
 
-    def certify(
-        self,
-        common_name: str,
-        key: ec.EllipticCurvePublicKey,
-        *,
-        serial: int,
-        not_before: datetime,
-        not_after: datetime,
-        is_authority: bool = False,
-        extensions: Sequence[x509.ExtensionType] = (),
-    ) -> bytes:
-        """Sign a certificate.
-
-        Args:
-            common_name: of the subject.
-            key: of the subject.
-            serial: serial number.
-            not_before: beginning of its validity, aware UTC.
-            not_after: end of its validity, aware UTC.
-            is_authority: what basicConstraints and keyUsage say.
-            extensions: further ones, none of them critical.
-
-        Returns:
-            DER.
-        """
+    def certify(self, subject: Subject) -> bytes:
+        """Sign a certificate, DER."""
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_name(common_name))
+            .subject_name(_name(subject.common_name))
             .issuer_name(_name(self.common_name))
-            .public_key(key)
-            .serial_number(serial)
-            .not_valid_before(not_before)
-            .not_valid_after(not_after)
+            .public_key(subject.key)
+            .serial_number(subject.serial)
+            .not_valid_before(subject.not_before)
+            .not_valid_after(subject.not_after)
         )
-        for extension in (*_role(key, self.key.public_key(), is_authority=is_authority), *extensions):
-            builder = builder.add_extension(extension, critical=isinstance(extension, _CRITICAL))
+        names = (
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+            x509.SubjectKeyIdentifier.from_public_key(subject.key),
+        )
+        for extension in (*names, *subject.extensions):
+            builder = builder.add_extension(extension, critical=False)
+        for extension in (*subject.role, *subject.critical_extensions):
+            builder = builder.add_extension(extension, critical=True)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def revoke(self, serials: Iterable[int] = (), *, this_update: datetime, next_update: datetime) -> bytes:
@@ -157,25 +189,4 @@ def _name(common_name: str) -> x509.Name:
             x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, "CA"),
             x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
         ],
-    )
-
-
-def _role(
-    key: ec.EllipticCurvePublicKey, issuer: ec.EllipticCurvePublicKey, *, is_authority: bool
-) -> tuple[x509.ExtensionType, ...]:
-    return (
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer),
-        x509.SubjectKeyIdentifier.from_public_key(key),
-        x509.KeyUsage(
-            digital_signature=not is_authority,
-            content_commitment=not is_authority,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=is_authority,
-            crl_sign=is_authority,
-            encipher_only=False,
-            decipher_only=False,
-        ),
-        x509.BasicConstraints(ca=is_authority, path_length=None),
     )

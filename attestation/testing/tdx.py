@@ -37,7 +37,7 @@ from attestation.tdx.pck import SGX_EXTENSION
 from attestation.tdx.quote import ECDSA_P256, TEE_TDX, BodyType
 from attestation.tdx.verify import INTEL_VENDOR, QE_PRODUCT, QE_SIGNER
 from attestation.testing import der
-from attestation.testing.intel_authority import Authority, pem, raw_signature
+from attestation.testing.intel_authority import Authority, Subject, pem, raw_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,16 +209,19 @@ class FakeTdxPlatform:
     def pck_chain(self) -> tuple[bytes, ...]:
         """Make the PCK certificate, and give it with what is above it, DER."""
         issuer = self.pck_issuer or self.intel.platform_ca
+        return (issuer.certify(self.pck_subject()), *issuer.chain)
+
+    def pck_subject(self) -> Subject:
+        """What the PCK certificate says."""
         extension = self.sgx_extension() if self.pck_extension is None else self.pck_extension
-        leaf = issuer.certify(
-            self.pck_name,
-            self.pck.public_key(),
+        return Subject(
+            common_name=self.pck_name,
+            key=self.pck.public_key(),
             serial=self.pck_serial,
             not_before=self.pck_not_before,
             not_after=self.pck_not_after,
-            extensions=[x509.UnrecognizedExtension(x509.ObjectIdentifier(SGX_EXTENSION), extension)],
+            extensions=(x509.UnrecognizedExtension(x509.ObjectIdentifier(SGX_EXTENSION), extension),),
         )
-        return (leaf, *issuer.chain)
 
     def _header(self) -> bytes:
         return b"".join(

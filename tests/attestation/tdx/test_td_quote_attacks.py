@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from attestation.errors import NotGenuineError
+from attestation.der import parse_der
+from attestation.errors import MalformedError, NotGenuineError
 from attestation.roots import VENDOR_ROOTS, Roots
 from attestation.tdx.quote import parse_quote
 from attestation.tdx.verify import VerifiedQuote, verify_quote
@@ -20,6 +22,7 @@ from attestation.testing.tdx import FakeIntel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from attestation.testing.intel_authority import Subject
     from attestation.testing.tdx import FakeTdxPlatform
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +33,11 @@ REAL = ["dcap-qvl", "trustee-4-debug", "trustee-5", "azure", "sapphire-rapids"]
 
 def verify(quote: bytes, *, at: datetime = AT, roots: Roots = INTEL.roots) -> VerifiedQuote:
     return verify_quote(parse_quote(quote), at=at, roots=roots)
+
+
+def certified(platform: FakeTdxPlatform, subject: Subject) -> tuple[bytes, ...]:
+    issuer = platform.intel.platform_ca
+    return (issuer.certify(subject), *issuer.chain)
 
 
 def refusal(platform: FakeTdxPlatform, *, at: datetime = AT) -> str:
@@ -176,6 +184,39 @@ def test_a_root_that_did_not_sign_itself(platform: FakeTdxPlatform, intel: FakeI
 def test_an_authority_that_is_none(platform: FakeTdxPlatform, intel: FakeIntel) -> None:
     platform.pck_issuer = replace(intel.platform_ca, is_authority=False)
     assert refusal(platform) == "tdx.chain"
+
+
+@pytest.mark.parametrize("is_authority, signs", [(True, False), (False, True)])
+def test_half_an_authority(platform: FakeTdxPlatform, intel: FakeIntel, is_authority: bool, signs: bool) -> None:
+    platform.pck_issuer = replace(intel.platform_ca, is_authority=is_authority, signs_certificates=signs)
+    assert refusal(platform) == "tdx.chain"
+
+
+@pytest.mark.parametrize("is_authority, signs", [(True, False), (False, True)])
+def test_half_an_authority_as_leaf(platform: FakeTdxPlatform, is_authority: bool, signs: bool) -> None:
+    subject = replace(platform.pck_subject(), is_authority=is_authority, signs_certificates=signs)
+    platform.certificates = certified(platform, subject)
+    assert refusal(platform) == "tdx.chain"
+
+
+def test_a_critical_extension_that_nobody_knows(platform: FakeTdxPlatform) -> None:
+    subject = replace(platform.pck_subject(), critical_extensions=[x509.InhibitAnyPolicy(0)])
+    platform.certificates = certified(platform, subject)
+    assert refusal(platform) == "tdx.chain"
+
+
+def test_a_key_of_another_kind(platform: FakeTdxPlatform) -> None:
+    subject = replace(platform.pck_subject(), key=ed25519.Ed25519PrivateKey.generate().public_key())
+    platform.certificates = certified(platform, subject)
+    assert refusal(platform) == "tdx.chain"
+
+
+def test_a_signature_that_is_not_a_number_of_bytes(platform: FakeTdxPlatform) -> None:
+    certificate, *rest = platform.pck_chain()
+    unused = len(certificate) - len(list(parse_der(certificate).children())[2].value)
+    platform.certificates = (certificate[:unused] + b"\x01" + certificate[unused + 1 :], *rest)
+    with pytest.raises(MalformedError, match="whole bytes"):
+        verify(platform.quote())
 
 
 def test_an_authority_for_other_things(platform: FakeTdxPlatform, intel: FakeIntel) -> None:

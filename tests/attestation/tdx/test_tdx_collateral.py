@@ -134,7 +134,7 @@ def test_something_that_is_no_collateral(platform: FakeTdxPlatform, data: bytes)
     assert refusals(platform, data) == ["collateral", "crl", "crl", "collateral"]
 
 
-@given(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
+@given(st.none() | st.integers() | st.text(max_size=20) | st.lists(st.integers(), max_size=2))
 def test_any_json_is_malformed_or_read(inner: object) -> None:
     for record in (inner, {"root_ca_crl": inner}, {"root_ca_crl": "", "pck_crl": "00", "tcb_info": inner}):
         with pytest.raises(MalformedError):

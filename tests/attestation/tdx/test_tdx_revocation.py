@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attestation import Evidence, Policy, Variant, judge
+from attestation.der import Tag, parse_der
 from attestation.errors import AttestationError, MalformedError, NotGenuineError
 from attestation.policy_fields import Register, Revocation
 from attestation.roots import VENDOR_ROOTS
@@ -22,6 +24,7 @@ from attestation.tdx.chain import verify_chain
 from attestation.tdx.quote import parse_quote
 from attestation.tdx.revocation import check_revocation
 from attestation.tdx.verify import verify_quote
+from attestation.testing import der
 from attestation.testing.tdx import FakeIntel
 
 if TYPE_CHECKING:
@@ -125,6 +128,10 @@ def test_revocation_counts_where_lists_are_not_required(platform: FakeTdxPlatfor
     assert not judged(platform, revoking, crl=Revocation.OFF).accepted
 
 
+def test_fresh_lists_that_are_not_required_give_no_warning(platform: FakeTdxPlatform) -> None:
+    assert not any("crl" in warning for warning in judged(platform, *LISTS, crl=Revocation.OFF).require().warnings)
+
+
 def test_serial_numbers_of_others_do_not_matter(platform: FakeTdxPlatform) -> None:
     revoking = INTEL.platform_ca.revoke([platform.pck_serial + 1], this_update=AT - DAY, next_update=AT + DAY)
     judged(platform, LISTS[0], revoking).require()
@@ -141,11 +148,29 @@ def test_something_that_is_no_list(platform: FakeTdxPlatform) -> None:
 
 def test_a_list_about_some_certificates_only() -> None:
     builder = x509.CertificateRevocationListBuilder().last_update(AT).next_update(AT + DAY)
-    builder = builder.issuer_name(x509.load_der_x509_certificate(INTEL.root.certificate).subject)
+    builder = builder.issuer_name(CHAIN.root.certificate.subject)
     builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
     partial = builder.sign(INTEL.root.key, hashes.SHA256()).public_bytes(Encoding.DER)
     with pytest.raises(MalformedError, match="critical extensions"):
         check_revocation(CHAIN, [partial])
+
+
+def test_a_list_that_never_grows_old() -> None:
+    signed, algorithm, _ = parse_der(root_list()).children()
+    fields = [field.raw for field in signed.children()]
+    begin, end = (index for index, field in enumerate(signed.children()) if field.tag == Tag.UTC_TIME)
+    assert end == begin + 1
+    del fields[end]
+    endless = der.sequence(*fields)
+    signature = INTEL.root.key.sign(endless, ec.ECDSA(hashes.SHA256()))
+    with pytest.raises(MalformedError, match="when the next one is due"):
+        check_revocation(CHAIN, [der.sequence(endless, algorithm.raw, der.bits(signature))])
+
+
+def test_a_signature_that_is_not_a_number_of_bytes() -> None:
+    signed, algorithm, signature = parse_der(LISTS[0]).children()
+    with pytest.raises(MalformedError, match="whole bytes"):
+        check_revocation(CHAIN, [der.sequence(signed.raw, algorithm.raw, der.bits(signature.bits(), unused=1))])
 
 
 @pytest.mark.parametrize(
