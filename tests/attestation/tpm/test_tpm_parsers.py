@@ -85,9 +85,9 @@ def test_trailing_bytes_are_refused(name: str) -> None:
 @pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x01\x80"], ids=["zeros", "ones", "pattern"])
 def test_a_mebibyte_is_refused_at_once(parse: Callable[[bytes], object], good: bytes, fill: bytes) -> None:
     data = good + fill * (2**20 // len(fill))
-    start = time.perf_counter()
+    start = time.process_time()
     survives(parse, data)
-    assert time.perf_counter() - start < 0.01
+    assert time.process_time() - start < 0.01
 
 
 def test_quote_is_read_as_the_tpm_wrote_it() -> None:
