@@ -17,6 +17,7 @@ from subprocess import DEVNULL
 import nox
 
 from attestation.policy import json_schema
+from constellation_cli.reference import reference
 
 NEWEST_PYTHON = "3.13"
 
@@ -26,7 +27,7 @@ def policy_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-GENERATED = {"docs/policy.schema.json": policy_schema}
+GENERATED = {"docs/policy.schema.json": policy_schema, "docs/cli.md": reference}
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "none"

@@ -36,7 +36,7 @@ _REQUIRED: Final[Mapping[Variant, tuple[tuple[str, ...], ...]]] = MappingProxyTy
         Variant.QEMU_SNP: (("launch_digests",), ("minimum_tcb",)),
         Variant.QEMU_TDX: (("measurements",), ("minimum_tcb",)),
         Variant.AZURE_SEV_SNP: (("measurements",), ("minimum_tcb",), ("id_key_digests", "launch_digests")),
-        Variant.AZURE_TDX: (("measurements",), ("minimum_tcb",)),
+        Variant.AZURE_TDX: (("measurements",), ("minimum_tcb",), ("launch_digests",)),
         Variant.AZURE_TRUSTED_LAUNCH: (("measurements",), ("ak_roots", "ak_names")),
         Variant.AWS_SEV_SNP: (("measurements",), ("minimum_tcb",)),
         Variant.AWS_NITRO_TPM: (("measurements",), ("ak_roots", "ak_names")),

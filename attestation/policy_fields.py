@@ -147,10 +147,15 @@ def _parse_measurements(value: object, name: str, variant: Variant) -> dict[str,
         if not isinstance(entry, dict) or entry.keys() != {"expected", "enforced"}:
             raise _wrong(where, "{expected: hex, enforced: true or false}", entry)
         registers[register] = Register(
-            _hex(entry["expected"], f"{where}.expected", (variant.register_width,)),
+            _hex(entry["expected"], f"{where}.expected", _register_widths(variant)),
             _parse_flag(entry["enforced"], f"{where}.enforced", variant),
         )
     return registers
+
+
+def _register_widths(variant: Variant) -> tuple[int, ...]:
+    # The document of the Nitro system holds the SHA-384 bank, the quote beside it SHA-256.
+    return (32, 48) if variant is Variant.AWS_NITRO_TPM else (variant.register_width,)
 
 
 def _show_measurements(value: Mapping[str, Register]) -> dict[str, Any]:
@@ -302,7 +307,11 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
         "vmpl": FieldSpec("Accepted privilege levels of who asked for the report; default: 0.", _VMPL, _SNP),
         "id_key_digests": FieldSpec("Accepted SHA-384 digests of the ID key.", _fixed(48), _SNP),
         "author_key_digests": FieldSpec("Accepted SHA-384 digests of the author key.", _fixed(48), _SNP),
-        "launch_digests": FieldSpec("Accepted launch measurements.", _fixed(48), _SNP),
+        "launch_digests": FieldSpec(
+            "Accepted launch measurements: MEASUREMENT of SNP; MRTD of the paravisor on Azure TDX.",
+            _fixed(48),
+            _SNP | {Variant.AZURE_TDX},
+        ),
         "launch_manifests": FieldSpec(
             "Accepted digests of the launch manifest: HOST_DATA (SHA-256) or MRCONFIGID (SHA-384).",
             _digests(_manifest_width, "^([0-9a-fA-F]{64}|[0-9a-fA-F]{96})$"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from attestation.errors import MalformedError, NotAcceptedError, NotGenuineError
 from attestation.evidence import Evidence
 from attestation.proof import Proof
+from attestation.variant import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,11 +33,13 @@ class Mismatch:
         name: the policy field or the check, dotted ("vmpl", "measurements.4", "snp.signature").
         expected: what would have been accepted, for people.
         got: what came, for people.
+        hint: what to do next; may be empty.
     """
 
     name: str
     expected: str
     got: str
+    hint: str = ""
 
     def __str__(self) -> str:
         """Give the sentence that people read."""
@@ -45,7 +48,7 @@ class Mismatch:
     @classmethod
     def of(cls, error: NotGenuineError) -> Mismatch:
         """Turn a failed check into a reason."""
-        return cls(error.check, error.expected, error.got)
+        return cls(error.check, error.expected, error.got, error.hint)
 
 
 @dataclass(slots=True)
@@ -80,7 +83,7 @@ class Findings:
         except NotGenuineError as error:
             self.forged(error)
         except MalformedError as error:
-            self.forgeries.append(Mismatch("format", "well-formed evidence", str(error)))
+            self.forgeries.append(Mismatch("format", "well-formed evidence", str(error), error.hint))
 
     def forged(self, error: NotGenuineError) -> None:
         """Add a failed check of genuineness."""
@@ -163,8 +166,13 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the policy accepts it. False unless a verify step ran and no reason speaks against it."""
-        return bool(self.proofs) and not self.mismatches
+        """Whether the policy accepts it.
+
+        False unless a verify step ran, somebody vouches (except for `insecure`, which says so), and no reason speaks
+        against it.
+        """
+        vouched = self.genuine or self.evidence.variant is Variant.INSECURE
+        return vouched and bool(self.proofs) and not self.mismatches
 
     @property
     def mismatches(self) -> tuple[Mismatch, ...]:
@@ -198,8 +206,8 @@ class Verdict:
             "identity": self.identity.hex() if self.identity is not None else None,
             "identity_kind": self.identity_kind or None,
             "mismatches": [
-                {"name": mismatch.name, "expected": mismatch.expected, "got": mismatch.got}
-                for mismatch in self.mismatches
+                {"name": reason.name, "expected": reason.expected, "got": reason.got, "hint": reason.hint}
+                for reason in self.mismatches
             ],
             "warnings": list(self.warnings),
             "tcb": {name: dict(components) for name, components in self.tcb.items()},

@@ -75,7 +75,9 @@ def verify_files(  # noqa: PLR0913, PLR0917 - one parameter an option
     verdict = judge(evidence, loaded, binding=expected_binding, mark=expected_mark, at=time)
     emit(output, verdict.to_mapping(), lambda: _tables(verdict))
     if not verdict.accepted:
-        say("hint", "`constellation evidence inspect` shows what the evidence says", colour="cyan")
+        hints = dict.fromkeys(mismatch.hint for mismatch in verdict.mismatches if mismatch.hint)
+        for hint in (*hints, "`constellation evidence inspect` shows what the evidence says"):
+            say("hint", hint, colour="cyan")
         raise typer.Exit(ExitStatus.REFUSED)
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from attestation import Evidence, Variant
 from attestation.testing.tpm import SoftwareTpm
+from attestation.testing.uki import FakeUki
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -43,13 +44,14 @@ def examples() -> list[Example]:
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """The files that the README speaks of: evidence of a node, and a policy that accepts it."""
+    """The files that the README speaks of: an image, evidence of a node, and a policy that accepts it."""
     tpm = SoftwareTpm()
     for index in (4, 9, 11):
         tpm.event(index, b"what the node booted")
     evidence = Evidence(variant=Variant.QEMU_VTPM, tpm=tpm.evidence(bytes(32)))
-    measurements = {str(index): {"expected": tpm.pcrs[index].hex()} for index in (4, 9, 11)}
+    measurements = {str(index): {"expected": tpm.pcrs[index].hex(), "enforced": True} for index in (4, 9, 11)}
     policy = {"version": 1, "variant": "qemu-vtpm", "measurements": measurements}
+    (tmp_path / "node.efi").write_bytes(FakeUki().build())
     (tmp_path / "node.json").write_bytes(evidence.to_json())
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     return tmp_path

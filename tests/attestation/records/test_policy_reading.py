@@ -39,6 +39,18 @@ def test_the_caller_may_name_the_variant() -> None:
     assert Policy.from_mapping(unnamed, variant=Variant.QEMU_VTPM) == Policy.from_mapping(VTPM)
 
 
+def test_the_nitro_document_has_wide_registers() -> None:
+    wide = {"expected": "00" * 48, "enforced": True}
+    mapping = {"variant": "aws-nitro-tpm", "measurements": {"4": wide, "9": REGISTER}, "ak_names": ["000b" + "00" * 32]}
+    assert Policy.from_mapping(mapping).enforced == {"4": bytes(48), "9": bytes(32)}
+
+
+def test_an_azure_td_is_only_as_good_as_its_paravisor() -> None:
+    tcb = dict.fromkeys(("module", "microcode", "pce", "qe"), 0)
+    with pytest.raises(PolicyError, match="lacks launch_digests"):
+        Policy.from_mapping({"variant": "azure-tdx", "measurements": {"4": REGISTER}, "minimum_tcb": tcb, "crl": "off"})
+
+
 def test_enforced_registers() -> None:
     recorded = {"expected": "11" * 32, "enforced": False}
     policy = Policy.from_mapping({**VTPM, "measurements": {"4": REGISTER, "0": recorded}})
