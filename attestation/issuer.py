@@ -13,8 +13,9 @@ Platforms are imported when they are used, as by `attestation.judge`: a node nev
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from attestation.tsm import TsmReports
 
 _Device = TypeVar("_Device")
+
+DEFAULT_TIMEOUT: Final = 90.0  # seconds; a hardware TPM may search a minute for the primes of an RSA key
+NO_BOOT_LOG: Final = Path("/dev/null")
 
 
 class Issuer(Protocol):
@@ -88,33 +92,58 @@ def issuer_for(variant: Variant, devices: Devices) -> Issuer:
 
 
 @contextmanager
-def open_issuer(variant: Variant, *, tpm: str = "", kds: Kds | None = None) -> Iterator[Issuer]:
+def open_issuer(
+    variant: Variant,
+    *,
+    tpm: str = "",
+    boot_log: Path | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    kds: Kds | None = None,
+) -> Iterator[Issuer]:
     """Open the devices of this machine, and make the issuer of a variant.
 
     Args:
         variant: the platform that this machine is.
         tpm: address of the TPM, as `attestation.tpm.device.open_device` understands it; empty for the kernel's.
+        boot_log: file with the boot log; None for the kernel's, if the TPM is the kernel's.
+        timeout: seconds to wait for each answer of the TPM.
         kds: where to fetch an SNP certificate that the host does not provide; None fetches nothing.
 
     Raises:
         DeviceError: a device is missing, or may not be used.
     """
-    with _opened_tpm(variant, tpm) if Technology.TPM in variant.technologies else nullcontext() as source:
-        snp = _opened_snp(kds) if variant in _REPORTS_ITSELF else None
-        yield issuer_for(variant, Devices(tpm=source, snp=snp))
+    with ExitStack() as opened:
+        devices = Devices(
+            tpm=_open_tpm(variant, opened, tpm, boot_log, timeout) if Technology.TPM in variant.technologies else None,
+            snp=_find_snp(kds) if variant in _REPORTS_ITSELF else None,
+            nitro=_find_nitro(variant),
+        )
+        yield issuer_for(variant, devices)
 
 
-@contextmanager
-def _opened_tpm(variant: Variant, address: str) -> Iterator[TpmEvidenceSource]:
+def _open_tpm(
+    variant: Variant, opened: ExitStack, address: str, boot_log: Path | None, timeout: float
+) -> TpmEvidenceSource:
     from attestation.tpm.client import Tpm
-    from attestation.tpm.device import RESOURCE_MANAGER
-    from attestation.tpm.issuer import TpmIssuer
+    from attestation.tpm.device import RESOURCE_MANAGER, open_device
+    from attestation.tpm.issuer import BOOT_LOG, TpmIssuer
 
-    with Tpm.open(address or RESOURCE_MANAGER) as tpm:
-        yield TpmIssuer(tpm, _key_source(variant))
+    address = address or RESOURCE_MANAGER
+    # The kernel's log is about the TPM that the kernel found, and about no other.
+    own_log = BOOT_LOG if address.startswith("/dev/") else NO_BOOT_LOG
+    tpm = opened.enter_context(Tpm(open_device(address, timeout=timeout)))
+    return TpmIssuer(tpm, _key_source(variant), boot_log=boot_log or own_log)
 
 
-def _opened_snp(kds: Kds | None) -> SnpIssuer:
+def _find_nitro(variant: Variant) -> NitroDocuments | None:
+    if variant is not Variant.AWS_NITRO_TPM:
+        return None
+    from attestation.aws.issuer import TOOL, NitroTool
+
+    return NitroTool() if Path(TOOL).exists() else None
+
+
+def _find_snp(kds: Kds | None) -> SnpIssuer:
     from attestation.snp.device import find_device
     from attestation.snp.issuer import SnpIssuer
 

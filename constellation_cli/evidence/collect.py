@@ -19,6 +19,7 @@ from constellation_cli.terminal import say
 
 if TYPE_CHECKING:
     from attestation.evidence import Evidence
+    from attestation.snp.kds import Kds
 
 DEFAULT_TIMEOUT: Final = 60.0  # seconds; a TPM of hardware takes up to one for a quote, AMD's service half a minute
 EXAMPLES: Final = (
@@ -60,7 +61,7 @@ def collect_evidence(  # noqa: PLR0913, PLR0917 - one parameter an option
     Evidence signs 32 bytes that whoever asked has chosen (--binding), so that it is fresh and meant for them. Without
     them a random value is signed: such evidence can be looked at and judged, but its age is not known.
     """
-    from constellation_cli.evidence.issuers import NamedDevices
+    from attestation.issuer import open_issuer
     from constellation_cli.progress import time_limit, waiting_for
 
     signed = choose_binding(binding, nonce, cluster_id)
@@ -68,12 +69,20 @@ def collect_evidence(  # noqa: PLR0913, PLR0917 - one parameter an option
     if signed is None:
         signed = secrets.token_bytes(BINDING_SIZE)
         say("warning", f"nobody chose what is signed; it is the random binding {signed.hex()}", colour="yellow")
-    devices = NamedDevices(tpm=tpm or "", boot_log=boot_log, timeout=timeout, fetch=fetch)
+    kds = _amd_service() if fetch else None
+    opened = open_issuer(chosen, tpm=tpm or "", boot_log=boot_log, timeout=timeout, kds=kds)
     what = f"evidence of variant {chosen}"
-    with time_limit(timeout, what), waiting_for(what), devices.issuer(chosen) as issuer:
+    with time_limit(timeout, what), waiting_for(what), opened as issuer:
         evidence = issuer.issue(signed)
     _write(evidence, output)
     say("next", f"constellation evidence verify --policy FILE --binding {signed.hex()} {output or '-'}")
+
+
+def _amd_service() -> Kds:
+    from attestation.snp.kds import Kds
+    from attestation.snp.kds_transport import HttpsTransport
+
+    return Kds(HttpsTransport())
 
 
 def _choose_variant(variant: Variant | None, tpm: str | None) -> Variant:
