@@ -248,7 +248,8 @@ def test_statuses_mean_nothing_without_collateral(platform: FakeTdxPlatform) -> 
 
 def test_beside_a_tpm_registers_mark_and_identity_are_the_tpms(platform: FakeTdxPlatform) -> None:
     platform.rtmrs[3] = MARK
-    accepted = policy(platform, variant=Variant.AZURE_TDX, measurements={"4": Register(bytes(32), enforced=True)})
+    measurements = {"4": Register(bytes(32), enforced=True)}
+    accepted = policy(platform, variant=Variant.AZURE_TDX, measurements=measurements, launch_digests=(platform.mr_td,))
     evidence = Evidence(Variant.AZURE_TDX, tdx=platform.evidence(BINDING))
     case = Case(evidence=evidence, policy=accepted, binding=None, mark=Mark.UNMARKED, at=AT, roots=INTEL.roots)
     findings = Findings()
