@@ -178,6 +178,7 @@ def test_another_tpm_is_refused() -> None:
     with pytest.raises(NotGenuineError) as refusal:
         verify(honest, key=AttestationKey.from_public_area(other.ak_public))
     assert refusal.value.check == "tpm.signature"
+    assert "None" not in str(refusal.value)
 
 
 def test_key_of_the_other_kind_is_refused() -> None:
@@ -185,10 +186,12 @@ def test_key_of_the_other_kind_is_refused() -> None:
     with pytest.raises(NotGenuineError) as refusal:
         verify(evidence, key=AttestationKey(SoftwareTpm("ecc").public_key))
     assert refusal.value.check == "tpm.signature"
+    assert "None" not in str(refusal.value)
     evidence = SoftwareTpm("ecc").evidence(BINDING)
     with pytest.raises(NotGenuineError) as refusal:
         verify(evidence, key=AttestationKey(SoftwareTpm("rsa").public_key))
     assert refusal.value.check == "tpm.signature"
+    assert "None" not in str(refusal.value)
 
 
 def test_scheme_must_be_the_one_of_the_key() -> None:
@@ -198,6 +201,7 @@ def test_scheme_must_be_the_one_of_the_key() -> None:
     with pytest.raises(NotGenuineError) as refusal:
         verify(evidence, key=AttestationKey.from_public_area(tpm.ak_public))
     assert refusal.value.check == "tpm.signature_scheme"
+    assert "None" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,7 @@ def test_key_outside_the_accepted_strengths_is_refused(key: rsa.RSAPrivateKey | 
     with pytest.raises(NotGenuineError) as refusal:
         verify(evidence, key=AttestationKey(key.public_key()))
     assert refusal.value.check == "tpm.ak_strength"
+    assert "None" not in str(refusal.value)
 
 
 def test_registers_cut_at_other_borders_are_refused() -> None:
@@ -220,6 +225,7 @@ def test_registers_cut_at_other_borders_are_refused() -> None:
     with pytest.raises(NotGenuineError) as refusal:
         verify_quote(key, evidence.attest, evidence.signature, moved, binding=BINDING, vouchers=())
     assert refusal.value.check == "tpm.pcr_width"
+    assert "None" not in str(refusal.value)
 
 
 def test_no_registers_prove_nothing() -> None:
@@ -230,6 +236,7 @@ def test_no_registers_prove_nothing() -> None:
     with pytest.raises(NotGenuineError) as refusal:
         verify_quote(key, evidence.attest, evidence.signature, {}, binding=BINDING, vouchers=())
     assert refusal.value.check == "tpm.selection"
+    assert "None" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

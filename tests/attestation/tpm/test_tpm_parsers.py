@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from attestation.tpm.public import ObjectAttributes, name_of, parse_public
 from attestation.tpm.quote import parse_quote
 from attestation.tpm.signature import parse_signature
 from attestation.tpm.structures import PcrSelection
-from attestation.tpm.templates import ecc_endorsement_key, rsa_endorsement_key
+from attestation.tpm.templates import ecc_attestation_key, ecc_endorsement_key, rsa_endorsement_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,6 +180,11 @@ def test_public_area_is_read_as_the_tpm_wrote_it() -> None:
     assert parse_public(RSA.ak_public).key.public_numbers() == RSA.public_key.public_numbers()
 
 
+def test_name_needs_a_hash_that_we_compute() -> None:
+    with pytest.raises(MalformedError, match="TPM public area: 0x010b"):
+        name_of(ECC.ak_public[:2] + b"\x01\x0b" + ECC.ak_public[4:])
+
+
 def test_unknown_attributes_are_kept() -> None:
     tpm = SoftwareTpm()
     tpm.ak_attributes |= ObjectAttributes(1 << 30)
@@ -197,6 +203,7 @@ def test_template_is_no_key(template: bytes) -> None:
         pytest.param(ECC.ak_public[:-1] + bytes([ECC.ak_public[-1] ^ 1]), id="point-not-on-the-curve"),
         pytest.param(ECC.ak_public.replace(b"\x00\x03\x00\x10", b"\x00\x10\x00\x10", 1), id="barreto-naehrig"),
         pytest.param(RSA.ak_public[:-1] + b"\0", id="even-modulus"),
+        pytest.param(RSA.ak_public.replace(b"\x08\x00\0\0\0\0", b"\x10\x00\0\0\0\0", 1), id="half-a-modulus"),
         pytest.param(b"\x00\x08" + ECC.ak_public[2:], id="sealed-object"),
         pytest.param(b"\x00\x25" + ECC.ak_public[2:], id="symmetric-key"),
         pytest.param(ECC.ak_public[:2] + b"\x00\x12" + ECC.ak_public[4:], id="name-over-sm3"),
@@ -208,8 +215,31 @@ def test_keys_that_are_none_are_refused(key: bytes) -> None:
         parse_public(key)
 
 
-def test_coordinates_may_lack_leading_zeros_and_may_not_be_longer() -> None:
-    head, x, y = ECC.ak_public[:-68], ECC.ak_public[-66:-34], ECC.ak_public[-32:]
+def key_with_a_short_coordinate() -> ec.EllipticCurvePublicNumbers:
+    for secret in range(1, 10_000):
+        numbers = ec.derive_private_key(secret, ec.SECP256R1()).public_key().public_numbers()
+        if min(numbers.x, numbers.y) < 1 << 248:
+            return numbers
+    raise AssertionError
+
+
+def test_coordinates_may_lack_leading_zeros() -> None:
+    numbers = key_with_a_short_coordinate()
+    x, y = (number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.x, numbers.y))
+    assert min(len(x), len(y)) < 32
+    assert parse_public(ecc_attestation_key(x=x, y=y)).key.public_numbers() == numbers
+
+
+@pytest.mark.parametrize("longer", ["x", "y"])
+def test_coordinates_may_not_be_longer_than_the_curve(longer: str) -> None:
+    numbers = ECC.public_key.public_numbers()
+    assert isinstance(numbers, ec.EllipticCurvePublicNumbers)
+    x, y = (
+        number.to_bytes(33 if name == longer else 32, "big") for name, number in (("x", numbers.x), ("y", numbers.y))
+    )
     with pytest.raises(MalformedError, match="at most 32"):
-        parse_public(head + b"\x00\x21\x00" + x + b"\x00\x20" + y)
-    assert Curve.P521.coordinate_size == 66
+        parse_public(ecc_attestation_key(x=x, y=y))
+
+
+def test_curves_know_their_width() -> None:
+    assert [curve.coordinate_size for curve in Curve] == [32, 48, 66]
