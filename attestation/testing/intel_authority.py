@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -175,9 +176,7 @@ def raw_signature(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
 
 def pem(certificates: Iterable[bytes]) -> str:
     """Give certificates as text, one after the other."""
-    return "".join(
-        x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode("ascii") for der in certificates
-    )
+    return "".join(ssl.DER_cert_to_PEM_cert(der) for der in certificates)
 
 
 def _name(common_name: str) -> x509.Name:
