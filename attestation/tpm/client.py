@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -144,8 +144,11 @@ class Tpm(Connection):
             raise DeviceError("the TPM made something and gave no handle")
         try:
             yield response.handle
-        finally:
-            self.flush(response.handle)
+        except BaseException:
+            with suppress(DeviceError):  # the first failure is the one to tell
+                self.flush(response.handle)
+            raise
+        self.flush(response.handle)
 
     @contextmanager
     def session(

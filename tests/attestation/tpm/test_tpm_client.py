@@ -15,6 +15,7 @@ from attestation.tpm.algorithms import HashAlgorithm
 from attestation.tpm.attestation_key import AttestationKey
 from attestation.tpm.client import Tpm
 from attestation.tpm.commands import Command
+from attestation.tpm.device import open_device
 from attestation.tpm.nv import nv_define, nv_read, nv_read_public, nv_undefine, nv_write
 from attestation.tpm.public import parse_public
 from attestation.tpm.sessions import SessionAttributes, SessionType
@@ -25,6 +26,8 @@ from attestation.tpm.verify import verify_quote
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
+
+    from attestation.testing.swtpm import Swtpm
 
 BINDING = bytes(range(32))
 INDEX = 0x01800100
@@ -158,6 +161,20 @@ def test_slots_are_freed_however_a_block_ends(tpm: Tpm, failure: type[BaseExcept
             tpm.session(SessionType.POLICY, salt_key=key),
         ):
             raise failure
+
+
+def test_first_failure_is_told_although_the_device_died_too(swtpm: Swtpm) -> None:
+    device = open_device(swtpm.address)
+
+    def fail() -> None:
+        device.close()
+        raise LookupError("first")
+
+    with pytest.raises(LookupError, match="first"), Tpm(device).session(SessionType.POLICY):
+        fail()
+    with Tpm.open(swtpm.address) as tpm:
+        for handle in (*tpm.handles(0x02000000), *tpm.handles(0x03000000)):
+            tpm.flush(handle)
 
 
 def test_fourth_object_is_refused_with_a_hint(tpm: Tpm) -> None:
