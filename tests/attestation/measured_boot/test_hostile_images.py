@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attestation.errors import AttestationError
 from attestation.measured_boot.predict import predict
 from attestation.testing.uki import FakeUki
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IMAGE = FakeUki().build()
 HEADERS = 1024  # everything that is parsed lies before this, in the image and in its kernel
@@ -63,9 +67,9 @@ def test_a_flipped_bit_is_seen_or_refused(bit: int) -> None:
         assert predict(bytes(image)).uki_sha256 != predict(IMAGE).uki_sha256
 
 
-def test_a_mebibyte_of_garbage_is_refused_in_ten_milliseconds() -> None:
-    garbage = random.Random(1).randbytes(1024 * 1024)
-    started = time.perf_counter()
-    predict_or_refuse(garbage)
-    predict_or_refuse(b"MZ" + garbage)
-    assert time.perf_counter() - started < 0.02
+@pytest.mark.parametrize("begin", [b"", b"MZ"])
+def test_a_mebibyte_of_garbage_is_refused_in_ten_milliseconds(
+    begin: bytes, least_time: Callable[[Callable[[], object]], float]
+) -> None:
+    garbage = begin + random.Random(1).randbytes(1024 * 1024)
+    assert least_time(lambda: predict_or_refuse(garbage)) < 0.01

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -112,15 +111,16 @@ def test_broken_evidence_gives_a_verdict(variant: Variant, choice: st.DataObject
 
 
 @pytest.mark.parametrize("variant", GENUINE)
-def test_a_mebibyte_in_any_place_is_refused_at_once(variant: Variant) -> None:
+def test_a_mebibyte_in_any_place_is_refused_at_once(
+    variant: Variant, least_time: Callable[[Callable[[], object]], float]
+) -> None:
     evidence = issued(variant)
     good(variant).verdict(BINDING, evidence=evidence)  # makes the keys of the fakes
     for place in places(evidence):
         huge = changed(evidence, place, bytes(range(256)) * 4096)
-        start = time.perf_counter()
         verdict = good(variant).verdict(BINDING, evidence=huge)
-        assert time.perf_counter() - start < 0.1, place
         assert verdict.accepted is (place[1] in ("ek_certificate", "ek_chain")), place
+        assert least_time(lambda huge=huge: good(variant).verdict(BINDING, evidence=huge)) < 0.1, place  # type: ignore[misc]
 
 
 def nitro_document() -> bytes:
@@ -134,11 +134,14 @@ def test_a_broken_document_gives_a_record_or_our_error(choice: st.DataObject) ->
 
 
 @pytest.mark.parametrize("parse", [parse_document])
-def test_a_mebibyte_of_document_is_refused_at_once(parse: Callable[[bytes], object]) -> None:
-    start = time.perf_counter()
-    with pytest.raises(MalformedError):
-        parse(b"\x84" * 1048576)
-    assert time.perf_counter() - start < 0.01
+def test_a_mebibyte_of_document_is_refused_at_once(
+    parse: Callable[[bytes], object], least_time: Callable[[Callable[[], object]], float]
+) -> None:
+    def refuse() -> None:
+        with pytest.raises(MalformedError):
+            parse(b"\x84" * 1048576)
+
+    assert least_time(refuse) < 0.01
 
 
 def test_a_document_is_read_as_it_was_written() -> None:

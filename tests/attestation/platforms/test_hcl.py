@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -101,11 +100,14 @@ def test_a_size_that_contradicts_another_is_refused() -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_hcl, parse_runtime_data])
-def test_a_mebibyte_is_refused_at_once(parse: Callable[[bytes], object]) -> None:
-    start = time.perf_counter()
-    with pytest.raises(MalformedError):
-        parse(b"HCLA" * 262144)
-    assert time.perf_counter() - start < 0.01
+def test_a_mebibyte_is_refused_at_once(
+    parse: Callable[[bytes], object], least_time: Callable[[Callable[[], object]], float]
+) -> None:
+    def refuse() -> None:
+        with pytest.raises(MalformedError):
+            parse(b"HCLA" * 262144)
+
+    assert least_time(refuse) < 0.01
 
 
 @given(st.binary(max_size=64), st.integers(0, len(BLOB)))

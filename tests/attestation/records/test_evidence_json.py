@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from attestation import AttestationError, Evidence, SnpEvidence, TdxEvidence, TpmEvidence, Variant
 from attestation.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PCRS = st.dictionaries(st.integers(0, 23), st.binary(min_size=32, max_size=32))
 TPM = st.builds(TpmEvidence, attest=st.binary(), signature=st.binary(), pcrs=PCRS, ak_public=st.binary())
@@ -112,8 +115,11 @@ def test_changed_byte_meets_only_our_errors(position: int, value: int) -> None:
 
 
 @pytest.mark.parametrize("blob", [os.urandom(1 << 20), b"[" * (1 << 20), b'{"' + b"a" * (1 << 20), bytes(1 << 20)])
-def test_a_mebibyte_of_garbage_is_refused_at_once(blob: bytes) -> None:
-    began = time.process_time()
-    with pytest.raises(MalformedError):
-        Evidence.from_json(blob)
-    assert time.process_time() - began < 0.01
+def test_a_mebibyte_of_garbage_is_refused_at_once(
+    blob: bytes, least_time: Callable[[Callable[[], object]], float]
+) -> None:
+    def refuse() -> None:
+        with pytest.raises(MalformedError):
+            Evidence.from_json(blob)
+
+    assert least_time(refuse) < 0.01

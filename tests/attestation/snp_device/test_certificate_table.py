@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from attestation.errors import MalformedError
 from attestation.snp.certificate_table import MAX_SIZE, CertificateKind, TableEntry, parse_certificate_table
 from attestation.testing.sev_guest import encode_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VCEK, VLEK, ASK, ARK = CertificateKind.VCEK, CertificateKind.VLEK, CertificateKind.ASK, CertificateKind.ARK
 WHOLE = encode_table({VCEK.value.bytes: b"vcek", ASK.value.bytes: b"ask", ARK.value.bytes: b"ark"})
@@ -69,11 +72,14 @@ def test_too_many_entries_are_refused() -> None:
         parse_certificate_table(encode_table({bytes([number]) * 16: b"" for number in range(1, 40)}))
 
 
-def test_a_large_blob_is_refused_at_once() -> None:
-    garbage, start = os.urandom(1 << 20), time.perf_counter()
-    with pytest.raises(MalformedError, match=str(MAX_SIZE)):
-        parse_certificate_table(garbage)
-    assert time.perf_counter() - start < 0.01
+def test_a_large_blob_is_refused_at_once(least_time: Callable[[Callable[[], object]], float]) -> None:
+    garbage = os.urandom(1 << 20)
+
+    def refuse() -> None:
+        with pytest.raises(MalformedError, match=str(MAX_SIZE)):
+            parse_certificate_table(garbage)
+
+    assert least_time(refuse) < 0.01
 
 
 @given(st.binary(max_size=200) | st.integers(0, len(WHOLE)).map(lambda size: WHOLE[:size]))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,11 +83,11 @@ def test_trailing_bytes_are_refused(name: str) -> None:
 
 @each_parser
 @pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x01\x80"], ids=["zeros", "ones", "pattern"])
-def test_a_mebibyte_is_refused_at_once(parse: Callable[[bytes], object], good: bytes, fill: bytes) -> None:
+def test_a_mebibyte_is_refused_at_once(
+    parse: Callable[[bytes], object], good: bytes, fill: bytes, least_time: Callable[[Callable[[], object]], float]
+) -> None:
     data = good + fill * (2**20 // len(fill))
-    start = time.process_time()
-    survives(parse, data)
-    assert time.process_time() - start < 0.01
+    assert least_time(lambda: survives(parse, data)) < 0.01
 
 
 def test_quote_is_read_as_the_tpm_wrote_it() -> None:
