@@ -175,6 +175,12 @@ def test_the_real_root_above_the_chain_of_somebody_else(platform: FakeTdxPlatfor
     assert refusal(platform) == "tdx.chain"
 
 
+def test_genuine_authorities_above_the_leaf_of_somebody_else(platform: FakeTdxPlatform, intel: FakeIntel) -> None:
+    platform.intel = MALLORY
+    platform.certificates = (platform.pck_chain()[0], *intel.platform_ca.chain)
+    assert refusal(platform) == "tdx.chain"
+
+
 def test_a_root_that_did_not_sign_itself(platform: FakeTdxPlatform, intel: FakeIntel) -> None:
     root = replace(intel.root, parent=MALLORY.root)
     platform.certificates = (*platform.pck_chain()[:2], root.certificate)
