@@ -69,6 +69,7 @@ class Policy:
     chip_ids: tuple[bytes, ...] = ()
     platform_flags: tuple[str, ...] = ()
     ak_names: tuple[bytes, ...] = ()
+    allow_unlisted_ak: bool = False
     ak_roots: tuple[bytes, ...] = ()
     ek_roots: tuple[bytes, ...] = ()
     require_event_log: bool = False

@@ -324,6 +324,11 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
         ),
         "platform_flags": FieldSpec("Flags of PLATFORM_INFO that must be set.", _names(PLATFORM_FLAGS), _SNP),
         "ak_names": FieldSpec("Accepted TPM Names of attestation keys (000b and SHA-256).", _fixed(34), _TPM),
+        "allow_unlisted_ak": FieldSpec(
+            "Accept an attestation key for which only the instance's own software speaks.",
+            _FLAG,
+            frozenset({Variant.AWS_SEV_SNP}),
+        ),
         "ak_roots": FieldSpec("Roots for the certificate of the attestation key.", _PEM, _AK_CERTIFICATE),
         "ek_roots": FieldSpec(
             "Roots for the certificate of the endorsement key.",

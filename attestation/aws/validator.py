@@ -41,7 +41,8 @@ def examine_snp(case: Case, findings: Findings) -> None:
     1. AMD vouches for the report, by a VLEK that belongs to AWS (attack: a machine outside AWS, whose vTPM is its own).
     2. The report carries the hash of the attestation key (attack: a swapped key).
     3. The quote is signed by that key and carries the binding (attack: replay, relay, changed registers).
-    4. The instance itself had the report signed about this key. Unless the policy lists the key, the verdict warns.
+    4. The policy lists the key, or says that it does without (attack: software of a stranger on a genuine instance
+       has the report signed about a key of its own).
     """
     with findings.checking():
         key = announced_key(case)
@@ -56,8 +57,7 @@ def examine_snp(case: Case, findings: Findings) -> None:
         vouchers = verified.vouchers if verified is not None and says_so else ()
         examine_tpm(case, findings, key=key, vouchers=vouchers, binding=case.binding)
         # 4
-        if not case.policy.ak_names:
-            findings.warn("the attestation key is the instance's own word: list keys that AWS knows in ak_names")
+        _check_listed(case, findings)
 
 
 def examine_nitro_tpm(case: Case, findings: Findings) -> None:
@@ -78,6 +78,17 @@ def examine_nitro_tpm(case: Case, findings: Findings) -> None:
         quoted = {name: register for name, register in case.policy.measurements.items() if not _is_wide(register)}
         vouchers = _vouchers(case, findings, key, document, wide)
         examine_tpm(case, findings, key=key, vouchers=vouchers, binding=case.binding, measurements=quoted)
+
+
+def _check_listed(case: Case, findings: Findings) -> None:
+    if case.policy.ak_names:  # compared with the key by `attestation.tpm.validate`
+        return
+    if case.policy.allow_unlisted_ak:
+        findings.warn("the attestation key is the instance's own word: list keys that AWS knows in ak_names")
+        return
+    findings.refuse(
+        "allow_unlisted_ak", expected="a key that ak_names lists", got="a key that only the instance's software names"
+    )
 
 
 def _check_owner(verified: VerifiedReport) -> None:

@@ -243,6 +243,8 @@ class FakeNode:
             }
         if self.variant in _AK_INDEX:
             policy["ak_roots"] = [self.authority.root_pem]
+        if self.variant is Variant.AWS_SEV_SNP:
+            policy["allow_unlisted_ak"] = True
         if self.variant is Variant.AWS_NITRO_TPM:
             policy |= {"ak_roots": [self.nitro.authority.root_pem], "ak_names": [self.ak_name.hex()]}
         return policy

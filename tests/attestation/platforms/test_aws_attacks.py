@@ -84,8 +84,17 @@ def test_no_key_is_refused() -> None:
 def test_the_verdict_says_whose_word_the_key_is() -> None:
     node = FakeNode(Variant.AWS_SEV_SNP)
     assert any("the instance's own word" in warning for warning in node.verdict(BINDING).warnings)
-    listed = node.policy() | {"ak_names": [node.ak_name.hex()]}
-    assert not any("the instance's own word" in warning for warning in node.verdict(BINDING, policy=listed).warnings)
+    listed = node.policy() | {"ak_names": [node.ak_name.hex()], "allow_unlisted_ak": False}
+    verdict = node.verdict(BINDING, policy=listed)
+    assert verdict.accepted
+    assert not any("the instance's own word" in warning for warning in verdict.warnings)
+
+
+def test_a_key_that_only_the_instance_names_is_refused_unless_the_policy_says_otherwise() -> None:
+    node = FakeNode(Variant.AWS_SEV_SNP)
+    silent = node.policy()
+    del silent["allow_unlisted_ak"]
+    assert [mismatch.name for mismatch in node.verdict(BINDING, policy=silent).mismatches] == ["allow_unlisted_ak"]
 
 
 BROKEN_DOCUMENTS: dict[str, tuple[Callable[[FakeNitro], None], str]] = {

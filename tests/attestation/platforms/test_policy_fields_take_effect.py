@@ -88,6 +88,13 @@ def allow_unknown_bits(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]
     policy["allow_unknown_bits"] = False
 
 
+def allow_unlisted_ak(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
+    del node
+    policy["allow_unlisted_ak"] = True
+    yield
+    policy["allow_unlisted_ak"] = False
+
+
 def allow_debug(node: FakeNode, policy: dict[str, Any]) -> Iterator[None]:
     node.snp.debug = node.tdx.debug = True
     policy["allow_debug"] = True
@@ -249,6 +256,7 @@ CASES: dict[str, Case] = {
         products,
         allow_report_v2,
         allow_unknown_bits,
+        allow_unlisted_ak,
         allow_debug,
         allow_smt,
         vmpl,
