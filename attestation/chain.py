@@ -8,6 +8,7 @@ certification are not processed, and a critical extension that is not processed 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,7 +21,7 @@ from cryptography.x509.oid import ExtensionOID
 from attestation.errors import MalformedError, NotGenuineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -36,6 +37,7 @@ _UNREADABLE: Final = (
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    UserWarning,  # where warnings are errors
 )
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _PROCESSED: Final = frozenset(
@@ -77,16 +79,23 @@ def load_certificate(data: bytes) -> x509.Certificate:
     """
     if len(data) > MAX_CERTIFICATE_SIZE:
         raise MalformedError(f"certificate has {len(data)} bytes, at most {MAX_CERTIFICATE_SIZE} are read")
-    try:
+    with reading_x509("not a certificate that can be read"):
         pem = data.lstrip().startswith(b"-----BEGIN")
         certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
         # These are parsed when they are asked for: whatever is wrong with them must come out here.
         _ = certificate.public_key(), certificate.issuer, certificate.signature_hash_algorithm
         list(certificate.extensions)
         _label(certificate)
-    except _UNREADABLE as error:
-        raise MalformedError(f"not a certificate that can be read: {error}") from None
     return certificate
+
+
+@contextmanager
+def reading_x509(what: str) -> Iterator[None]:
+    """Turn what `cryptography` raises while it reads X.509 into our error."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise MalformedError(f"{what}: {error}") from None
 
 
 def verify_chain(

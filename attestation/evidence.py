@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attestation.errors import MalformedError
+from attestation.strict_json import load_object
 from attestation.variant import Variant
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Evidence:
         Raises:
             MalformedError: it is not our JSON, is too large or too deep, or holds a key we do not know.
         """
-        record = _load(data)
+        record = load_object(data, "evidence", max_size=MAX_SIZE, max_brackets=MAX_BRACKETS, encoding="ascii")
         _object(record, "evidence", required={"version", "variant"}, optional={"tpm", "snp", "tdx", "platform"})
         if type(record["version"]) is not int or record["version"] != EVIDENCE_VERSION:
             raise MalformedError(f"evidence: version is {record['version']!r}, expected {EVIDENCE_VERSION}")
@@ -161,33 +162,6 @@ class Evidence:
             tdx=_part(record, "tdx", _tdx),
             platform=_part(record, "platform", _platform) or {},
         )
-
-
-def _load(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_SIZE:
-        raise MalformedError(f"evidence: {len(data)} bytes of JSON, at most {MAX_SIZE} are read")
-    # Base64 holds no brackets, so their number bounds the depth before the recursive parser sees anything.
-    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise MalformedError("evidence: nested too deep")
-    try:
-        record = json.loads(data.decode("ascii"), object_pairs_hook=_unique, parse_constant=_constant)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise MalformedError(f"evidence: not JSON: {error}", hint="expected the output of `evidence collect`") from None
-    if not isinstance(record, dict):
-        raise MalformedError("evidence: not a JSON object")
-    return record
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key appears twice")
-    return record
-
-
-def _constant(name: str) -> float:
-    message = f"{name} is not a value"
-    raise ValueError(message)
 
 
 def _object(

@@ -10,14 +10,14 @@ ignored on one platform is a hole. `attestation.policy_fields` lists every field
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from attestation.errors import PolicyError
+from attestation.errors import MalformedError, PolicyError
 from attestation.policy_fields import FIELDS, Register, Revocation
+from attestation.strict_json import load_object
 from attestation.variant import Variant
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 POLICY_VERSION: Final = 1
 MAX_SIZE: Final = 1024 * 1024  # bytes of JSON
+MAX_BRACKETS: Final = 256  # every field and every register of a variant has fewer than a hundred
 
 _ENVELOPE: Final = ("version", "variant")
 
@@ -145,12 +146,10 @@ class Policy:
         Raises:
             PolicyError: not JSON, too large, repeated keys, or as `from_mapping`.
         """
-        if len(data) > MAX_SIZE:
-            raise PolicyError(f"policy has {len(data)} bytes, at most {MAX_SIZE} are read")
         try:
-            mapping = json.loads(data, object_pairs_hook=_unique)
-        except (ValueError, RecursionError) as error:
-            raise PolicyError(f"policy is not JSON: {error}") from None
+            mapping = load_object(data, "policy", max_size=MAX_SIZE, max_brackets=MAX_BRACKETS)
+        except MalformedError as error:
+            raise PolicyError(str(error), hint=error.hint) from None
         return cls.from_mapping(mapping, variant=variant)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -220,13 +219,6 @@ def _without_effect(name: str, variant: Variant) -> PolicyError:
     return PolicyError(
         f"policy field {name} has no effect on {variant}", hint=f"remove it; it takes effect on: {where}"
     )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key appears twice")
-    return record
 
 
 _DEFAULTS: Final = {

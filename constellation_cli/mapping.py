@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attestation.errors import MalformedError
+from attestation.strict_json import unique_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,19 +55,9 @@ def parse_mapping(data: bytes) -> dict[Any, Any]:
 
 def _parse_json(text: str) -> object:
     try:
-        record: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        record: object = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"not JSON: {error}", hint="is the file complete?") from None
-    return record
-
-
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    record = {}
-    for key, value in pairs:
-        if key in record:
-            message = f"key {key!r} appears twice"
-            raise ValueError(message)
-        record[key] = value
     return record
 
 
@@ -119,7 +110,7 @@ def _loader() -> type[yaml.SafeLoader]:
             if unusable := [key for key, _ in pairs if not isinstance(key, str | int)]:
                 message = f"{unusable[0]!r} is not a name"
                 raise ValueError(message)
-            return _unique(pairs)
+            return unique_keys(pairs)
 
     for tag, pattern, first in (
         ("bool", r"true|false", "tf"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attestation.errors import MalformedError
+from attestation.strict_json import load_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def parse_runtime_data(data: bytes) -> RuntimeData:
     Raises:
         MalformedError: not JSON of this form, repeated keys, or not exactly one valid attestation key.
     """
-    record = _load(data)
+    record = load_object(data, "Azure runtime data", max_size=MAX_SIZE, max_brackets=MAX_BRACKETS)
     configuration = record.get("vm-configuration", {})
     if not isinstance(configuration, dict):
         raise MalformedError("Azure runtime data: vm-configuration is not an object")
@@ -62,28 +62,6 @@ def parse_runtime_data(data: bytes) -> RuntimeData:
         configuration=MappingProxyType(configuration),
         user_data=_user_data(record.get("user-data", "")),
     )
-
-
-def _load(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_SIZE:
-        raise MalformedError(f"Azure runtime data has {len(data)} bytes, at most {MAX_SIZE} are read")
-    # Bounds the depth before the recursive parser sees anything.
-    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-        raise MalformedError("Azure runtime data is nested too deep")
-    try:
-        record = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
-    except ValueError as error:
-        raise MalformedError(f"Azure runtime data is not JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise MalformedError("Azure runtime data is not a JSON object")
-    return record
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a key appears twice")
-    return record
 
 
 def _attestation_key(keys: object) -> rsa.RSAPublicKey:

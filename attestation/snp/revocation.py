@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from attestation.chain import reading_x509
 from attestation.der import Element, Tag, parse_der
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.policy_fields import Revocation
@@ -71,11 +72,9 @@ def _issuer(signed: Element) -> bytes:
 
 
 def _load(der: bytes) -> x509.CertificateRevocationList:
-    try:
+    with reading_x509("revocation list"):
         revocation_list = x509.load_der_x509_crl(der)
         critical = [extension.oid.dotted_string for extension in revocation_list.extensions if extension.critical]
-    except (ValueError, TypeError, x509.InvalidVersion) as error:
-        raise MalformedError(f"revocation list: {error}") from None
     if critical:  # such a list speaks about some of the certificates only
         raise MalformedError(f"revocation list: unknown critical extension {', '.join(critical)}")
     return revocation_list

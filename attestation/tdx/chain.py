@@ -9,24 +9,23 @@ The quote brings all three. They carry keys, no trust: the root counts only if i
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from attestation.chain import reading_x509
 from attestation.der import Tag, parse_der
-from attestation.errors import MalformedError, NotGenuineError
+from attestation.errors import NotGenuineError
 from attestation.tdx.pck import SGX_EXTENSION, Platform, parse_sgx_extension
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -145,23 +144,6 @@ def _verify_intermediate(der: bytes, root: bytes, pins: frozenset[str]) -> Signe
     if intermediate.name not in PCK_AUTHORITIES:
         raise NotGenuineError("tdx.chain", expected=" or ".join(PCK_AUTHORITIES), got=intermediate.name or "no name")
     return intermediate
-
-
-@contextmanager
-def reading_x509(what: str) -> Iterator[None]:
-    """Turn what `cryptography` raises while it reads X.509 into our error."""
-    try:
-        yield
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-        UserWarning,  # where warnings are errors
-    ) as error:
-        raise MalformedError(f"{what}: {error}") from None
 
 
 def check_form(der: bytes, what: str) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from attestation.chain import reading_x509
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.policy_fields import Revocation
-from attestation.tdx.chain import check_form, reading_x509
+from attestation.tdx.chain import check_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
