@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
@@ -18,11 +19,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from attestation.chain import reading_x509
 from attestation.der import Tag, parse_der
-from attestation.errors import NotGenuineError
+from attestation.errors import MalformedError, NotGenuineError
 from attestation.tdx.pck import SGX_EXTENSION, Platform, parse_sgx_extension
 
 if TYPE_CHECKING:
@@ -149,11 +150,16 @@ def _verify_intermediate(der: bytes, root: bytes, pins: frozenset[str]) -> Signe
 def check_form(der: bytes, what: str) -> None:
     """Refuse what is not exactly data, algorithm and signature of whole bytes; `cryptography` is less strict.
 
+    The algorithm must be the one inside the signed data too (RFC 5280, 4.1.1.2 and 5.1.1.2): outside, nothing signs it.
+
     Raises:
         MalformedError: it is not.
     """
-    _, _, signature = parse_der(der).fields(Tag.SEQUENCE, Tag.SEQUENCE, Tag.BIT_STRING, what=what)
+    signed, algorithm, signature = parse_der(der).fields(Tag.SEQUENCE, Tag.SEQUENCE, Tag.BIT_STRING, what=what)
     signature.bits()
+    # Behind the version and, in a certificate, the serial number.
+    if algorithm.raw not in [element.raw for element in islice(signed.children(), 3)]:
+        raise MalformedError(f"{what}: two different signature algorithms")
 
 
 def _read_signer(der: bytes, *, authority: bool) -> Signer:
@@ -177,15 +183,15 @@ def _read_signer(der: bytes, *, authority: bool) -> Signer:
 
 
 def _check_issued(subject: Signer, issuer: Signer) -> None:
-    """Refuse unless issuer's name and key are behind the certificate; which algorithm that names does not matter."""
     certificate = subject.certificate
     with reading_x509("certificate in the PCK chain"):
-        issued = certificate.issuer == issuer.certificate.subject
+        named = certificate.issuer == issuer.certificate.subject
+        algorithm = certificate.signature_algorithm_oid  # nothing signs this place
     try:
         issuer.key.verify(certificate.signature, certificate.tbs_certificate_bytes, _ECDSA)
     except InvalidSignature:
-        issued = False
-    if not issued:
+        named = False
+    if not named or algorithm != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise NotGenuineError(
             "tdx.chain", expected=f"{subject.name} signed by {issuer.name}", got="a signature that does not hold"
         )
