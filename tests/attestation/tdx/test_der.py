@@ -11,7 +11,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attestation.der import MAX_CHILDREN, Element, Tag, parse_der, read_tlv
+from attestation.der import MAX_CHILDREN, MAX_SIZE, Element, Tag, parse_der, read_tlv
 from attestation.errors import MalformedError
 
 
@@ -97,6 +97,35 @@ def test_broken_boolean(value: bytes) -> None:
 def test_broken_bit_string(value: bytes) -> None:
     with pytest.raises(MalformedError):
         element(Tag.BIT_STRING, value).bits()
+
+
+@pytest.mark.parametrize("method", ["integer", "boolean", "octets", "bits", "oid", "time"])
+def test_an_element_of_another_kind(method: str) -> None:
+    with pytest.raises(MalformedError, match=r"has tag 0x0c, expected 0x\w\w"):
+        getattr(element(Tag.UTF8_STRING, b"\x00"), method)()
+
+
+def test_an_enumerated_is_a_number() -> None:
+    assert element(Tag.ENUMERATED, b"\x02").integer() == 2
+
+
+def test_expect_gives_the_element_itself() -> None:
+    sequence = element(Tag.SEQUENCE, b"")
+    assert sequence.expect(Tag.SEQUENCE) is sequence
+    with pytest.raises(MalformedError, match="certificate has tag 0x30, expected 0x31"):
+        sequence.expect(Tag.SET, "certificate")
+
+
+@pytest.mark.parametrize("number, constructed, tag", [(0, True, 0xA0), (3, True, 0xA3), (6, False, 0x86)])
+def test_tags_of_a_structure(number: int, constructed: bool, tag: int) -> None:
+    assert Tag.context(number, constructed=constructed) == tag
+
+
+@pytest.mark.parametrize("size", [0x7F, 0x80, 0xFF, 0x100, 0xFFFF, MAX_SIZE])
+def test_lengths(size: int) -> None:
+    count = (size.bit_length() + 7) // 8
+    length = bytes([size]) if size < 0x80 else bytes([0x80 | count]) + size.to_bytes(count, "big")
+    assert len(parse_der(b"\x04" + length + bytes(size)).octets()) == size
 
 
 def test_children_are_given_in_order_with_their_bytes() -> None:

@@ -111,6 +111,17 @@ def test_broken_extensions(extension: bytes) -> None:
         parse_sgx_extension(extension)
 
 
+def test_a_name_that_is_no_object_identifier() -> None:
+    name = der.oid(f"{SGX_EXTENSION}.1")
+    with pytest.raises(MalformedError, match="not a pair of name and value"):
+        parse_sgx_extension(EXTENSION.replace(name, b"\x04" + name[1:], 1))
+
+
+def test_the_highest_versions(platform: FakeTdxPlatform) -> None:
+    platform.pce_svn, platform.components = 0xFFFF, (255,) * 16
+    assert parsed(platform).pce_svn == 0xFFFF
+
+
 @pytest.mark.parametrize("arc", ["1", "2", "3", "4", "5", "2.1", "2.17", "2.18"])
 def test_a_missing_field(arc: str) -> None:
     name = der.oid(f"{SGX_EXTENSION}.{arc}")

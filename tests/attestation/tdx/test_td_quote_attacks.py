@@ -17,6 +17,7 @@ from attestation.errors import MalformedError, NotGenuineError
 from attestation.roots import VENDOR_ROOTS, Roots
 from attestation.tdx.quote import parse_quote
 from attestation.tdx.verify import VerifiedQuote, verify_quote
+from attestation.testing import der
 from attestation.testing.tdx import FakeIntel
 
 if TYPE_CHECKING:
@@ -215,6 +216,15 @@ def test_a_key_of_another_kind(platform: FakeTdxPlatform) -> None:
     subject = replace(platform.pck_subject(), key=ed25519.Ed25519PrivateKey.generate().public_key())
     platform.certificates = certified(platform, subject)
     assert refusal(platform) == "tdx.chain"
+
+
+def test_a_certificate_that_names_another_algorithm(platform: FakeTdxPlatform) -> None:
+    certificate, *rest = platform.pck_chain()
+    signed, algorithm, signature = parse_der(certificate).children()
+    other = algorithm.raw[:-1] + b"\x03"  # SHA-384
+    platform.certificates = (der.sequence(signed.raw, other, signature.raw), *rest)
+    with pytest.raises(MalformedError, match="two different signature algorithms"):
+        verify(platform.quote())
 
 
 def test_a_signature_that_is_not_a_number_of_bytes(platform: FakeTdxPlatform) -> None:

@@ -136,6 +136,8 @@ def test_nothing_follows_the_certification_data(platform: FakeTdxPlatform) -> No
         (b"-----END CERTIFICATE-----\n\0", b"-----END CERTIFICATE-----\nx"),
         (b"MII", b"M*I"),
         (b"MII", b"MI="),
+        (b"-----BEGIN CERTIFICATE-----\nMII", b"x----BEGIN CERTIFICATE-----\nMII"),
+        (b"\n-----BEGIN CERTIFICATE-----", b"x-----BEGIN CERTIFICATE-----"),
     ],
 )
 def test_broken_text_of_the_chain(platform: FakeTdxPlatform, old: bytes, new: bytes) -> None:
@@ -149,13 +151,28 @@ def test_text_of_the_chain_from_another_system(platform: FakeTdxPlatform, monkey
     assert parse_quote(platform.quote()).signature.certificates == platform.certificates
 
 
-@pytest.mark.parametrize("certificates", [(), (b"x",) * 9], ids=["none", "too many"])
-def test_number_of_certificates(
-    platform: FakeTdxPlatform, monkeypatch: pytest.MonkeyPatch, certificates: tuple[bytes, ...]
+BLOCK = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_too_many_certificates_and_none(platform: FakeTdxPlatform, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("attestation.testing.tdx.pem", lambda _chain: BLOCK * count)
+    with pytest.raises(MalformedError, match=f"{count} certificates"):
+        parse_quote(platform.quote())
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_number_of_certificates(platform: FakeTdxPlatform, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("attestation.testing.tdx.pem", lambda _chain: BLOCK * count)
+    assert parse_quote(platform.quote()).signature.certificates == (bytes(3),) * count
+
+
+@pytest.mark.parametrize("text", ["AAB=", "AB==", "AAA"], ids=["two spare bits", "four spare bits", "no padding"])
+def test_text_that_says_the_same_in_another_way(
+    platform: FakeTdxPlatform, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    monkeypatch.setattr("attestation.testing.tdx.pem", lambda _chain: block * len(certificates))
-    with pytest.raises(MalformedError, match=f"{len(certificates)} certificates"):
+    monkeypatch.setattr("attestation.testing.tdx.pem", lambda _chain: BLOCK.replace("AAAA", text))
+    with pytest.raises(MalformedError, match="base64"):
         parse_quote(platform.quote())
 
 

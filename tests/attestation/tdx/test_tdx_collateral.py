@@ -79,7 +79,9 @@ def test_advisories_are_shown(platform: FakeTdxPlatform, collateral: FakeCollate
 
 def test_a_revoked_state_is_never_acceptable(platform: FakeTdxPlatform, collateral: FakeCollateral) -> None:
     collateral.status = "Revoked"
-    assert refusals(platform, collateral.to_json()) == ["collateral"]
+    (mismatch,) = judged(platform, collateral.to_json()).mismatches
+    assert mismatch.name == "collateral"
+    assert "Revoked" in mismatch.got
 
 
 def test_a_platform_below_every_level(platform: FakeTdxPlatform, collateral: FakeCollateral) -> None:
@@ -119,7 +121,9 @@ def test_the_entry_of_the_platform_is_chosen(platform: FakeTdxPlatform, collater
     other.fmspc = bytes(6)
     entries = (FakeCollateral(other, collateral.issued, collateral.next_update).to_json(), collateral.to_json())
     judged(platform, *entries).require()
-    assert refusals(platform, entries[0]) == ["collateral"]
+    (mismatch,) = judged(platform, entries[0]).mismatches
+    assert (mismatch.name, mismatch.got) == ("collateral", "000000000000")
+    assert platform.fmspc.hex() in mismatch.expected
 
 
 def test_an_entry_that_holds_beside_one_that_does_not(platform: FakeTdxPlatform, collateral: FakeCollateral) -> None:
@@ -132,6 +136,13 @@ def test_something_that_is_no_collateral(platform: FakeTdxPlatform, data: bytes)
     with pytest.raises(MalformedError, match="collateral"):
         parse_collateral(data)
     assert refusals(platform, data) == ["collateral", "crl", "crl", "collateral"]
+
+
+def test_collateral_that_is_too_large(collateral: FakeCollateral) -> None:
+    data = collateral.to_json()
+    assert parse_collateral(data.ljust(MAX_SIZE)).fmspc == collateral.platform.fmspc
+    with pytest.raises(MalformedError, match=f"{MAX_SIZE + 1} bytes"):
+        parse_collateral(data.ljust(MAX_SIZE + 1))
 
 
 @given(st.none() | st.integers() | st.text(max_size=20) | st.lists(st.integers(), max_size=2))

@@ -128,6 +128,11 @@ def test_revocation_counts_where_lists_are_not_required(platform: FakeTdxPlatfor
     assert not judged(platform, revoking, crl=Revocation.OFF).accepted
 
 
+def test_old_lists_that_are_not_required_give_one(platform: FakeTdxPlatform) -> None:
+    verdict = judged(platform, root_list(AT - 90 * DAY), crl=Revocation.OFF).require()
+    assert "crl is off: a revoked platform would be accepted" in verdict.warnings
+
+
 def test_fresh_lists_that_are_not_required_give_no_warning(platform: FakeTdxPlatform) -> None:
     assert not any("crl" in warning for warning in judged(platform, *LISTS, crl=Revocation.OFF).require().warnings)
 

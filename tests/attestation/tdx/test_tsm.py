@@ -92,6 +92,12 @@ def test_a_write_of_somebody_else_is_noticed(files: FakeTsmFiles) -> None:
         TsmReports(files).request(INBLOB, TsmProvider.SNP)
 
 
+@pytest.mark.parametrize("size", [1, MAX_OUTBLOB])
+def test_sizes_of_a_report(files: FakeTsmFiles, size: int) -> None:
+    files.answer = lambda _inblob: bytes(size)
+    assert len(TsmReports(files).request(INBLOB, TsmProvider.SNP).outblob) == size
+
+
 @pytest.mark.parametrize("outblob", [b"", bytes(MAX_OUTBLOB + 1)], ids=["empty", "huge"])
 def test_a_report_of_impossible_size(files: FakeTsmFiles, outblob: bytes) -> None:
     files.answer = lambda _inblob: outblob
