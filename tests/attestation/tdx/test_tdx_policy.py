@@ -69,6 +69,7 @@ def test_a_good_quote_is_accepted(platform: FakeTdxPlatform) -> None:
     assert verdict.warnings == (
         "TCB status was not evaluated: no collateral",
         "the identity is that of the platform: guests on the same platform share it",
+        "other keys than those of AMD and Intel were believed",
     )
     assert verdict.tcb == {"reported": TCB}
     assert list(verdict.measurements) == ["mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"]
