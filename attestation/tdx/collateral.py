@@ -122,7 +122,10 @@ def check_collateral(
 
 
 def _evaluate(quote: bytes, entry: Collateral, root: bytes, at: datetime) -> VerifiedReport:
-    """Let `dcap-qvl` verify everything again, and more. The root is the one that we found to be pinned."""
+    """Let `dcap-qvl` verify everything again, and more. The root is the one that we found to be pinned.
+
+    It refuses TDs under debug, whatever the policy allows.
+    """
     try:
         import dcap_qvl  # noqa: PLC0415 - an extra, loaded where it is needed
     except ImportError:
