@@ -55,6 +55,9 @@ class Case:
         if self.binding is not None and len(self.binding) != BINDING_SIZE:
             message = f"a binding has {BINDING_SIZE} bytes, not {len(self.binding)}"
             raise ValueError(message)
+        if self.mark == b"":
+            message = "an empty cluster ID marks nothing"
+            raise ValueError(message)
         if self.at.tzinfo is None:
             message = "the time of a judgement must be aware"
             raise ValueError(message)

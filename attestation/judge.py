@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attestation.case import Case, Mark
 from attestation.errors import PolicyError
 from attestation.roots import VENDOR_ROOTS, Roots
-from attestation.variant import HardwareRoot, Technology, Variant
+from attestation.variant import HardwareRoot, RegisterPolicy, Technology, Variant
 from attestation.verdict import Findings, Mismatch, Verdict
 
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ def judge(
     findings = Findings()
     if _complete(evidence, findings):
         _examiner(evidence.variant)(case, findings)
+    if isinstance(mark, bytes) and evidence.variant.mark_register is None:
+        # The question cannot be answered; whoever has the cluster ID in the binding asks with `Mark.ANY`.
+        findings.refuse("mark", expected="a register with the mark of the cluster", got="a variant without registers")
     _warn(case, findings)
     return Verdict.close(evidence, findings, at=at)
 
@@ -106,5 +109,15 @@ def _warn(case: Case, findings: Findings) -> None:
         findings.warn("no hardware root: whoever controls the host can forge this evidence")
     if case.binding is None:
         findings.warn("recorded evidence: freshness was not checked")
+    if case.roots != VENDOR_ROOTS and case.evidence.variant.technologies - {Technology.TPM}:
+        findings.warn("other keys than those of AMD and Intel were believed")
     if case.policy.measurements and not case.policy.enforced:
         findings.warn("no register is enforced: any image is accepted")
+    elif open_registers := _open_registers(case):
+        findings.warn(f"registers that are not enforced: {', '.join(open_registers)}")
+
+
+def _open_registers(case: Case) -> list[str]:
+    """Registers that say which image booted, and that the policy leaves open."""
+    wanted = case.evidence.variant.default_registers.items()
+    return [name for name, use in wanted if use is RegisterPolicy.ENFORCED and name not in case.policy.enforced]

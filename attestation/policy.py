@@ -97,6 +97,11 @@ class Policy:
                     hint="a partial policy accepts machines that nobody described",
                 )
         self._check_revocation()
+        if "mrtd" in self.variant.registers and "mrtd" not in self.measurements:
+            raise PolicyError(
+                f"policy for {self.variant} says nothing about mrtd",
+                hint="without it nobody knows what extended the other registers; enforced: false accepts any",
+            )
 
     def _check_revocation(self) -> None:
         applies = self.variant in FIELDS["crl"].variants

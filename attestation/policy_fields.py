@@ -138,7 +138,7 @@ def _parse_flag(value: object, name: str, _variant: Variant) -> bool:
 def _parse_measurements(value: object, name: str, variant: Variant) -> dict[str, Register]:
     if not isinstance(value, dict) or not value:
         raise _wrong(name, "a mapping from register to {expected, enforced}", value)
-    registers = {}
+    registers: dict[str, Register] = {}
     for key, entry in value.items():
         register = str(key)  # YAML gives integers
         where = f"{name}.{register}"
@@ -146,6 +146,8 @@ def _parse_measurements(value: object, name: str, variant: Variant) -> dict[str,
             raise _wrong(name, f"registers of {variant}: {', '.join(variant.registers)}", key)
         if not isinstance(entry, dict) or entry.keys() != {"expected", "enforced"}:
             raise _wrong(where, "{expected: hex, enforced: true or false}", entry)
+        if register in registers:
+            raise _wrong(name, "each register once", key)
         registers[register] = Register(
             _hex(entry["expected"], f"{where}.expected", _register_widths(variant)),
             _parse_flag(entry["enforced"], f"{where}.enforced", variant),
@@ -304,7 +306,12 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
         "allow_unknown_bits": FieldSpec(
             "Accept reports with bits that this release does not know, such as those of newer firmware.", _FLAG, _SNP
         ),
-        "vmpl": FieldSpec("Accepted privilege levels of who asked for the report; default: 0.", _VMPL, _SNP),
+        "vmpl": FieldSpec(
+            "Accepted privilege levels of who asked for the report; default: 0.",
+            _VMPL,
+            # On Azure only the paravisor, at level 0, may say which key is the vTPM's.
+            _SNP - {Variant.AZURE_SEV_SNP},
+        ),
         "id_key_digests": FieldSpec("Accepted SHA-384 digests of the ID key.", _fixed(48), _SNP),
         "author_key_digests": FieldSpec("Accepted SHA-384 digests of the author key.", _fixed(48), _SNP),
         "launch_digests": FieldSpec(

@@ -9,7 +9,7 @@ checks that ran.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 SEAL: Final = object()
 
@@ -31,3 +31,8 @@ class Proof:
         if seal is not SEAL:
             message = f"{type(self).__name__} is the result of a verification and cannot be constructed"
             raise TypeError(message)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickles: reading one would make a proof that nothing verified."""
+        message = f"{type(self).__name__} cannot be pickled: verify the evidence where the result is needed"
+        raise TypeError(message)

@@ -9,9 +9,9 @@ not a flag that somebody sets: it follows from the proofs, and only verify steps
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from attestation.errors import MalformedError, NotAcceptedError, NotGenuineError
 from attestation.evidence import Evidence
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-VERDICT_VERSION = 1
+VERDICT_VERSION: Final = 1
+_CLOSED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Verdict:
         identity_kind: what it was computed from ("TPM name", "chip id").
     """
 
-    evidence: Evidence
+    evidence: Evidence = field(repr=False)
     at: datetime
     proofs: tuple[Proof, ...]
     forgeries: tuple[Mismatch, ...]
@@ -127,9 +128,13 @@ class Verdict:
     measurements: Mapping[str, bytes]
     identity: bytes | None
     identity_kind: str
+    closed: InitVar[object]  # not kept: `dataclasses.replace` must not make another verdict out of this one
 
-    def __post_init__(self) -> None:
-        """Refuse a verdict about nothing, or one that rests on anything but proofs."""
+    def __post_init__(self, closed: object) -> None:
+        """Refuse a verdict about nothing, one that nobody judged, or one that rests on anything but proofs."""
+        if closed is not _CLOSED:
+            message = "a verdict is the result of a judgement and cannot be constructed"
+            raise TypeError(message)
         parts: tuple[tuple[object, type], ...] = (
             (self.evidence, Evidence),
             *((proof, Proof) for proof in self.proofs),
@@ -152,6 +157,7 @@ class Verdict:
             measurements=MappingProxyType(dict(findings.measurements)),
             identity=findings.identity,
             identity_kind=findings.identity_kind,
+            closed=_CLOSED,
         )
 
     def __bool__(self) -> NoReturn:

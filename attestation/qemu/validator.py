@@ -48,6 +48,8 @@ def examine_snp(case: Case, findings: Findings) -> None:
     # 2
     if verified is not None:
         _identify(verified, findings)
+    if not case.policy.launch_manifests:
+        findings.warn("launch_manifests is empty: the host chooses the role of the node")
 
 
 def _identify(verified: VerifiedReport, findings: Findings) -> None:

@@ -98,9 +98,9 @@ class Certificate:
         """CN of the subject, for people; empty if there is none."""
         for name in parse_der(self.subject).children():
             for attribute in name.children():
-                kind, value = attribute.children()
-                if kind.value == _COMMON_NAME:
-                    return value.value.decode("ascii", "replace")
+                parts = tuple(attribute.children())
+                if len(parts) == 2 and parts[0].value == _COMMON_NAME:  # noqa: PLR2004 - a kind and a value
+                    return parts[1].value.decode("ascii", "replace")
         return ""
 
     def public_key(self) -> PublicKeyTypes:

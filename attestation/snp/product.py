@@ -70,10 +70,11 @@ class Product(StrEnum):
     def from_name(cls, name: str) -> Product | None:
         """Find the line of a certificate's product name ("Milan-B0"); None where it is not known."""
         line = name.partition("-")[0]
-        return next((product for product in cls if product.value == line), None)
+        return next((product for product in cls if line in (product.value, *_SIBLINGS.get(product, ()))), None)
 
 
-# Genoa's certificates also serve Bergamo and Siena (models A0h to AFh).
+# Keys of Bergamo and Siena (models A0h to AFh) are certified by Genoa's authorities.
+_SIBLINGS: Final = MappingProxyType({Product.GENOA: ("Bergamo", "Siena")})
 _CPUID: Final = MappingProxyType(
     {
         (0x19, range(0x10)): Product.MILAN,

@@ -9,6 +9,7 @@ records. The first may be kept and used for many reports of the same chip and TC
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -25,7 +26,7 @@ from attestation.snp.product import Product
 from attestation.snp.report import ECDSA_P384_SHA384, Report, SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from attestation.roots import Roots
@@ -61,7 +62,7 @@ class Endorsement(Proof):
 
     kind: SigningKey
     product: Product
-    tcb: dict[str, int]
+    tcb: Mapping[str, int]
     chip_id: bytes | None
     csp: str
     certificate: Certificate
@@ -147,7 +148,7 @@ def verify_endorsement(
         seal=SEAL,
         kind=kind,
         product=product,
-        tcb=_certified_tcb(leaf, product),
+        tcb=MappingProxyType(_certified_tcb(leaf, product)),
         chip_id=chip_id,
         csp=csp,
         certificate=leaf,
@@ -278,7 +279,7 @@ def _check_tcb(report: Report, endorsement: Endorsement) -> None:
     if reported != endorsement.tcb:
         raise NotGenuineError(
             "snp.tcb",
-            expected=f"reported TCB {endorsement.tcb}, as the certificate says",
+            expected=f"reported TCB {dict(endorsement.tcb)}, as the certificate says",
             got=str(reported),
             hint="fetch the certificate for the reported TCB",
         )

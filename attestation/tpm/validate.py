@@ -90,8 +90,11 @@ def _check_event_log(verified: VerifiedQuote, case: Case, findings: Findings) ->
         if case.policy.require_event_log:
             findings.refuse("require_event_log", expected="a boot log", got="none")
         return
+    # A demanded log must explain every enforced register: one that is cut off, or says nothing, explains nothing.
+    demanded = case.policy.enforced if case.policy.require_event_log else {}
+    untouched = {int(name): bytes(len(value)) for name, value in demanded.items()}
     try:
-        replayed = replay(parse_event_log(log), verified.bank)
+        replayed = untouched | replay(parse_event_log(log), verified.bank)
     except MalformedError as error:
         findings.refuse("event_log", expected="a boot log of this bank", got=error)
         return

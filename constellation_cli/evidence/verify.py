@@ -63,13 +63,15 @@ def verify_files(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     Exit status: 0 accepted, 2 not accepted, 1 a file cannot be read, 64 wrong command line.
     """
-    from attestation import judge
+    from attestation import Mark, judge
     from constellation_cli.evidence.assemble import assemble
     from constellation_cli.policy.file import load_policy
 
     expected_binding = choose_binding(binding, nonce, cluster_id)
     expected_mark = choose_mark(mark, cluster_id)
     loaded = load_policy(policy, variant)
+    if nonce is not None and loaded.variant.mark_register is None:
+        expected_mark = Mark.ANY  # no register holds a mark, but the binding made of the nonce holds the cluster ID
     evidence = assemble(files, loaded.variant)
     time = at if at is not None else datetime.now(UTC)
     verdict = judge(evidence, loaded, binding=expected_binding, mark=expected_mark, at=time)

@@ -49,7 +49,7 @@ def workplace(tmp_path: Path) -> Path:
     for index in (4, 9, 11):
         tpm.event(index, b"what the node booted")
     evidence = Evidence(variant=Variant.QEMU_VTPM, tpm=tpm.evidence(bytes(32)))
-    measurements = {str(index): {"expected": tpm.pcrs[index].hex(), "enforced": True} for index in (4, 9, 11)}
+    measurements = {str(index): {"expected": tpm.pcrs[index].hex(), "enforced": True} for index in (4, 9, 11, 12, 13)}
     policy = {"version": 1, "variant": "qemu-vtpm", "measurements": measurements}
     (tmp_path / "node.efi").write_bytes(FakeUki().build())
     (tmp_path / "node.json").write_bytes(evidence.to_json())

@@ -221,4 +221,4 @@ def test_a_tpm_of_software_passes_for_a_vtpm_and_the_verdict_says_so() -> None:
     mallory = SoftwareTpm(pcrs=dict(node.tpm.pcrs))
     verdict = node.verdict(BINDING, evidence=Evidence(Variant.QEMU_VTPM, tpm=mallory.evidence(BINDING)))
     assert verdict.accepted
-    assert verdict.warnings == ("no hardware root: whoever controls the host can forge this evidence",)
+    assert verdict.warnings[0] == "no hardware root: whoever controls the host can forge this evidence"

@@ -149,3 +149,21 @@ def test_the_schema_forbids_what_has_no_effect() -> None:
     rules = {rule["if"]["properties"]["variant"]["const"]: rule["then"] for rule in json_schema()["allOf"]}
     assert rules["qemu-vtpm"]["properties"]["vmpl"] is False
     assert rules["qemu-vtpm"]["allOf"] == [{"anyOf": [{"required": ["measurements"]}]}]
+
+
+def test_registers_of_a_td_mean_nothing_without_mrtd() -> None:
+    tcb = dict.fromkeys(("module", "microcode", "pce", "qe"), 0)
+    mapping = {"variant": "qemu-tdx", "minimum_tcb": tcb, "crl": "off"}
+    with pytest.raises(PolicyError, match="nothing about mrtd"):
+        Policy.from_mapping({**mapping, "measurements": {"rtmr1": {"expected": "00" * 48, "enforced": True}}})
+
+
+def test_a_register_is_named_once() -> None:
+    twice = {"4": REGISTER, 4: {**REGISTER, "enforced": False}}
+    with pytest.raises(PolicyError, match="each register once"):
+        Policy.from_mapping({**VTPM, "measurements": twice})
+
+
+def test_only_azures_paravisor_may_speak_for_the_vtpm() -> None:
+    with pytest.raises(PolicyError, match="vmpl has no effect on azure-sev-snp"):
+        Policy.from_mapping({"variant": "azure-sev-snp", "vmpl": [0, 2]})

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import pickle
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -129,3 +130,31 @@ def test_findings_turn_a_failed_check_into_a_reason() -> None:
     with findings.checking():
         raise NotGenuineError("snp.signature", expected="one that verifies", got="noise")
     assert findings.forgeries == [Mismatch("snp.signature", "one that verifies", "noise")]
+
+
+def test_a_verdict_cannot_be_made_out_of_another() -> None:
+    verdict = verdict_about(InsecureIssuer().issue(bytes(32)))
+    with pytest.raises(ValueError, match="closed"):
+        replace(verdict, rejections=())  # type: ignore[call-arg]
+
+
+def test_nobody_can_make_a_verdict() -> None:
+    verdict = verdict_about(InsecureIssuer().issue(BINDING))
+    parts: dict[str, Any] = {spec.name: getattr(verdict, spec.name) for spec in fields(verdict)}
+    with pytest.raises(TypeError, match="cannot be constructed"):
+        Verdict(**parts, closed=object())
+
+
+def test_proofs_do_not_travel() -> None:
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(verdict_about(InsecureIssuer().issue(BINDING)).proofs[0])
+
+
+def test_an_empty_cluster_id_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="marks nothing"):
+        judge(InsecureIssuer().issue(BINDING), INSECURE, binding=BINDING, at=NOW, mark=b"")
+
+
+def test_a_mark_that_no_register_holds_is_refused() -> None:
+    verdict = judge(InsecureIssuer().issue(BINDING), INSECURE, binding=BINDING, at=NOW, mark=b"cluster")
+    assert [mismatch.name for mismatch in verdict.mismatches] == ["mark"]
