@@ -29,6 +29,8 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 MAX_CERTIFICATE_SIZE: Final = 16 * 1024
 MAX_INTERMEDIATES: Final = 8
 MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 4096
+MAX_RSA_EXPONENT: Final = 0xFFFFFFFF
 MIN_ECC_BITS: Final = 256
 _UNREADABLE: Final = (
     ValueError,
@@ -86,7 +88,15 @@ def load_certificate(data: bytes) -> x509.Certificate:
         _ = certificate.public_key(), certificate.issuer, certificate.signature_hash_algorithm
         list(certificate.extensions)
         _label(certificate)
+    _check_cost(certificate)
     return certificate
+
+
+def _check_cost(certificate: x509.Certificate) -> None:
+    """Refuse keys that nobody uses and that make a verification slow, before anything is verified with them."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and (key.key_size > MAX_RSA_BITS or key.public_numbers().e > MAX_RSA_EXPONENT):
+        raise MalformedError(f"certificate: RSA key of {key.key_size} bits with an unusual exponent or size")
 
 
 @contextmanager

@@ -8,9 +8,11 @@ RFC 8259 leaves repeated keys open, and readers differ; what one of them skips a
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from attestation.errors import MalformedError
+
+MAX_STRINGS: Final = 8192  # a policy with every list full has fewer
 
 
 def load_object(data: bytes, what: str, *, max_size: int, max_brackets: int, encoding: str = "utf-8") -> dict[str, Any]:
@@ -30,6 +32,8 @@ def load_object(data: bytes, what: str, *, max_size: int, max_brackets: int, enc
         raise MalformedError(f"{what} has {len(data)} bytes of JSON, at most {max_size} are read")
     if data.count(b"[") + data.count(b"{") > max_brackets:
         raise MalformedError(f"{what} is nested too deep for its format")
+    if data.count(b'"') > 2 * MAX_STRINGS:
+        raise MalformedError(f"{what} has more than {MAX_STRINGS} strings")
     try:
         record = json.loads(data.decode(encoding), object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
     except ValueError as error:

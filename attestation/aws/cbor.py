@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     CborValue: TypeAlias = "int | bytes | str | bool | list[CborValue] | dict[int | str, CborValue] | Tagged | None"
 
-MAX_SIZE: Final = 64 * 1024  # bytes
+MAX_SIZE: Final = 16 * 1024  # bytes; a Nitro document has about 5 KiB
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1024  # in one array or map
 

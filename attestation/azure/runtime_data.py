@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ATTESTATION_KEY_ID: Final = "HCLAkPub"
 MAX_SIZE: Final = 16 * 1024  # bytes; seen: 600 to 1200
 MAX_BRACKETS: Final = 64
+MAX_EXPONENT: Final = 0xFFFFFFFF
 MAX_NUMBER: Final = 684  # characters of base64url; 512 bytes
 
 _BASE64URL: Final = re.compile("[A-Za-z0-9_-]+")
@@ -70,6 +71,8 @@ def _attestation_key(keys: object) -> rsa.RSAPublicKey:
     if len(found) != 1 or found[0].get("kty") != "RSA":
         raise MalformedError(f"Azure runtime data: expected one RSA key {ATTESTATION_KEY_ID}, found {len(found)}")
     modulus, exponent = (_number(found[0].get(name), name) for name in ("n", "e"))
+    if exponent > MAX_EXPONENT:  # nobody uses one, and it makes a verification slow
+        raise MalformedError(f"Azure runtime data: exponent of {ATTESTATION_KEY_ID} has {exponent.bit_length()} bits")
     try:
         return rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except ValueError as error:

@@ -169,3 +169,15 @@ def test_shipped_chains_are_those_that_others_ship(vectors: Path, file: str, pro
     assert [parse_certificate(der).fingerprint for der in ours] == [
         parse_certificate(der).fingerprint for der in theirs
     ]
+
+
+def test_a_name_in_which_the_kind_swallows_the_value_is_malformed(vectors: Path) -> None:
+    recorded = load(vectors, "oak_milan_oc_release")
+    certificate = parse_certificate(recorded.certificate)
+    changed = bytearray(recorded.certificate)
+    subject = changed.index(certificate.subject)
+    changed[subject + 7] = changed[subject + 5] - 2
+    issuer = changed.index(certificate.issuer) + len(certificate.issuer)
+    changed[issuer - 1] ^= 1  # so that the refusal wants to name the certificate
+    with pytest.raises(NotGenuineError, match=r"snp\.chain"):
+        verify_endorsement([bytes(changed)], kind=SigningKey.VCEK, at=AT, roots=VENDOR_ROOTS)
