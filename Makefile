@@ -18,9 +18,9 @@ test: setup ## Run every check; pytest comes last
 	@$(NOX)
 	@$(NOX) --session pytest
 
-test-slow: ## Run the slow tier: real boots, many examples, the newest Python
+test-slow: ## Run the slow tier: real boots, many examples, mutation tests, the newest Python
 	@setup/install slow
-	@$(NOX) --session slow newest_python
+	@$(NOX) --session slow mutation newest_python
 
 bench: setup ## Measure, and print the figures beside the targets
 	@$(NOX) --session bench

@@ -107,6 +107,12 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Take checks of the library away, one at a time: a test must notice (docs/mutation.md)."""
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session
 def newest_python(session: nox.Session) -> None:
     """All tests that are not slow, under the newest Python that we promise."""
     uv = os.environ["UV"]
