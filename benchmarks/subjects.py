@@ -119,7 +119,6 @@ SUBJECTS: Final = (
         name="TDX quote and chain",
         files=_TDX,
         prepare=tdx_chain,
-        target=3_300,
         peer=Peer(
             module="github.com/google/go-tdx-guest",
             command="tdx-quote",
@@ -127,7 +126,7 @@ SUBJECTS: Final = (
         ),
     ),
     Subject(
-        name="TDX quote, platform key verified before",
+        name="TDX quote signature, platform key verified before",
         files=_TDX,
         prepare=tdx_quote,
         target=3_300,
