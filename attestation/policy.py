@@ -227,7 +227,5 @@ def _without_effect(name: str, variant: Variant) -> PolicyError:
 
 
 _DEFAULTS: Final = {
-    spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
-    for spec in fields(Policy)
-    if spec.name != "variant"
+    spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default for spec in fields(Policy)
 }

@@ -9,7 +9,6 @@ each either changes a verdict or is refused.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -200,7 +199,7 @@ def _parse_pem(value: object, name: str, _variant: Variant) -> tuple[bytes, ...]
 def _parse_base64(value: object, name: str, _variant: Variant) -> tuple[bytes, ...]:
     try:
         return tuple(base64.b64decode(entry, validate=True) for entry in _list(value, name))
-    except (binascii.Error, TypeError, ValueError):
+    except (TypeError, ValueError):
         raise _wrong(name, "base64 text", value) from None
 
 

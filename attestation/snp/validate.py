@@ -100,7 +100,7 @@ def _chip(verified: VerifiedReport) -> str:
 
 
 def _check_digests(report: Report, policy: Policy, findings: Findings) -> None:
-    author = report.author_key_digest if report.author_key_enabled else b""
+    author = report.author_key_digest if report.author_key_enabled else None
     for name, accepted, got in (
         ("launch_digests", policy.launch_digests, report.measurement),
         ("id_key_digests", policy.id_key_digests, report.id_key_digest),
@@ -108,7 +108,8 @@ def _check_digests(report: Report, policy: Policy, findings: Findings) -> None:
         ("launch_manifests", policy.launch_manifests, report.host_data),
     ):
         if accepted and got not in accepted:
-            findings.refuse(name, expected=_either(digest.hex() for digest in accepted), got=got.hex() or "none")
+            expected = _either(digest.hex() for digest in accepted)
+            findings.refuse(name, expected=expected, got=got.hex() if got is not None else "none")
 
 
 def _check_tcb(verified: VerifiedReport, policy: Policy, findings: Findings) -> None:

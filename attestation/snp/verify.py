@@ -42,7 +42,6 @@ _TCB: Final = {
     "microcode": _AMD + b"\x03\x08",
     "fmc": _AMD + b"\x03\x09",
 }
-_P384_LIMIT: Final = 1 << 384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +259,9 @@ def _check_product(report: Report, certified: Product) -> None:
 
 
 def _check_signature(report: Report, endorsement: Endorsement) -> None:
-    r, s = report.signature_r, report.signature_s
-    if not (0 < r < _P384_LIMIT and 0 < s < _P384_LIMIT):
-        raise NotGenuineError("snp.signature", expected="two numbers of 384 bits", got="numbers out of range")
+    signature = encode_dss_signature(report.signature_r, report.signature_s)
     try:
-        endorsement.key.verify(encode_dss_signature(r, s), report.signed, ec.ECDSA(hashes.SHA384()))
+        endorsement.key.verify(signature, report.signed, ec.ECDSA(hashes.SHA384()))
     except InvalidSignature:
         raise NotGenuineError(
             "snp.signature",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _TESTS: Final = "tests/attestation/"
 _POLICY: Final = (f"{_TESTS}records/test_policy_reading.py", f"{_TESTS}records/test_policy_borders.py")
 _SNP: Final = (
+    f"{_TESTS}snp/test_snp_borders.py",
     f"{_TESTS}snp/test_snp_attacks.py",
     f"{_TESTS}snp/test_snp_policy.py",
     f"{_TESTS}snp/test_real_reports.py",
@@ -21,9 +22,11 @@ _TDX: Final = (
     f"{_TESTS}tdx/test_td_quote_attacks.py",
     f"{_TESTS}tdx/test_td_quote_format.py",
     f"{_TESTS}tdx/test_td_quote_flips.py",
+    f"{_TESTS}tdx/test_tdx_revocation.py",
 )
 _TPM: Final = (
     f"{_TESTS}tpm/test_quote_verification.py",
+    f"{_TESTS}tpm/test_quote_borders.py",
     f"{_TESTS}tpm/test_tpm_parsers.py",
     f"{_TESTS}tpm/test_recorded_quotes.py",
 )

@@ -33,7 +33,7 @@ SPEAKERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     },
 )
 COMPOSING: Final = frozenset(
-    {"any", "format", "get_close_matches", "hex", "isoformat", "join", "len", "map", "repr", "sorted", "str"},
+    {"all", "any", "format", "get_close_matches", "hex", "isoformat", "join", "len", "map", "repr", "sorted", "str"},
 )
 
 _BLANK: Final = ast.Constant("…")

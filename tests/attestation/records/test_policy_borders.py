@@ -59,8 +59,8 @@ GOOD: list[tuple[Variant, str, object, object]] = [
     (
         Variant.QEMU_TDX,
         "measurements",
-        {"rtmr3": {"expected": "ab" * 48, "enforced": True}},
-        {"rtmr3": Register(b"\xab" * 48, enforced=True)},
+        {"mrtd": {"expected": "00" * 48, "enforced": False}, "rtmr3": {"expected": "ab" * 48, "enforced": True}},
+        {"mrtd": Register(bytes(48), enforced=False), "rtmr3": Register(b"\xab" * 48, enforced=True)},
     ),
     (Variant.QEMU_SNP, "minimum_tcb", TCB, TCB),
     (Variant.QEMU_SNP, "minimum_tcb", {**TCB, "fmc": 1}, {**TCB, "fmc": 1}),

@@ -6,27 +6,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from attestation import Policy, Variant
 from attestation.der import Tag
 from attestation.errors import MalformedError, NotGenuineError
+from attestation.policy_fields import Revocation
 from attestation.roots import Roots
 from attestation.snp.product import Product
 from attestation.snp.report import COMPONENT_SIZE, SIGNED_SIZE, SigningKey, parse_report
+from attestation.snp.validate import validate_report
 from attestation.snp.verify import Endorsement, verify_endorsement, verify_report
 from attestation.testing import der
 from attestation.testing.amd_authority import AMD as AMD_ARC
 from attestation.testing.amd_authority import extension
 from attestation.testing.snp import FakeAmd
+from attestation.verdict import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from attestation.testing.amd_authority import Authority
     from attestation.testing.snp_machine import FakeMachine
+    from attestation.verdict import Mismatch
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -258,3 +263,41 @@ def test_a_report_of_a_cloud_is_of_any_chip() -> None:
 def test_a_key_of_another_curve_of_the_same_length(machine: FakeMachine) -> None:
     machine.certified_key = ec.generate_private_key(ec.BrainpoolP384R1()).public_key()
     assert refusal(machine) == "snp.key"
+
+
+def judged(machine: FakeMachine, **fields: object) -> list[Mismatch]:
+    accepted: dict[str, Any] = {"launch_digests": (machine.measurement,), "minimum_tcb": {"snp": 0}, **fields}
+    policy = Policy(variant=Variant.QEMU_SNP, crl=Revocation.OFF, **accepted)
+    findings = Findings()
+    report = verify_report(parse_report(machine.report()), endorsement(machine), at=AT)
+    validate_report(report, policy, findings, report_data=None)
+    return findings.mismatches
+
+
+def test_a_masked_chip_is_found_by_its_certificate(machine: FakeMachine) -> None:
+    machine.chip_id_masked = True
+    assert judged(machine, chip_ids=(machine.chip_id,)) == []
+    assert [mismatch.name for mismatch in judged(machine, chip_ids=(bytes(64),))] == ["chip_ids"]
+
+
+def test_an_author_key_that_is_absent_is_no_digest_at_all(machine: FakeMachine) -> None:
+    machine.author_key_digest = bytes(48)
+    for digest in (b"", bytes(48)):
+        assert [mismatch.got for mismatch in judged(machine, author_key_digests=(digest,))] == ["none"]
+
+
+@pytest.mark.parametrize("which", ["reported", "current", "committed"])
+def test_a_refusal_says_which_tcb_is_too_low(machine: FakeMachine, which: str) -> None:
+    machine.current_tcb = machine.committed_tcb = machine.tcb | {"snp": 255}
+    if which == "reported":
+        machine.tcb["snp"] = 1
+    else:
+        setattr(machine, f"{which}_tcb", {"snp": 1})
+    (mismatch,) = judged(machine, minimum_tcb={"snp": 2})
+    assert (mismatch.expected, mismatch.got) == (f"at least 2 in the {which} TCB", "1")
+
+
+def test_a_refusal_says_that_the_launch_tcb_is_too_low(machine: FakeMachine) -> None:
+    machine.launch_tcb = {"snp": 1}
+    (mismatch,) = judged(machine, minimum_launch_tcb={"snp": 2})
+    assert mismatch.expected == "at least 2 in the launch TCB"
