@@ -88,12 +88,13 @@ def _wrong(name: str, expected: str, got: object) -> PolicyError:
 
 
 def _hex(value: object, name: str, widths: tuple[int, ...]) -> bytes:
-    lengths = " or ".join(str(2 * width) for width in widths)
+    lengths = [2 * width for width in widths]
+    expected = f"{' or '.join(map(str, lengths))} hexadecimal digits"
     if not isinstance(value, str):
-        raise _wrong(name, f"{lengths} hexadecimal digits", value)
-    if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", value) or len(value) // 2 not in widths:
+        raise _wrong(name, expected, value)
+    if len(value) not in lengths or not re.fullmatch("[0-9a-fA-F]*", value):
         got = f"{len(value)} characters, {value[:16]!r}…" if value else "nothing"
-        raise PolicyError(f"policy field {name}: expected {lengths} hexadecimal digits, got {got}")
+        raise PolicyError(f"policy field {name}: expected {expected}, got {got}")
     return bytes.fromhex(value)
 
 

@@ -26,7 +26,8 @@ def check(value, findings):
     if length == 0:
         raise MalformedError(f"{length} bytes")
     if value[0] == 1:
-        findings.refuse("demo.first", expected="another", got=_either(value))
+        another = _either(value)
+        findings.refuse("demo.first", expected=another, got="one")
     if value[0] == 2:
         findings.warn("two")
     if value[0] == 3:
@@ -66,7 +67,8 @@ def same(before: str, after: str) -> bool:
         (", hint=_hint(value)", ""),
         ('value.hex() if value else "nothing"', "None"),
         ('f"{length} bytes"', '"XX"'),
-        ('expected="another", got=_either(value)', 'expected="XX", got="XX"'),
+        ('expected=another, got="one"', 'expected="XX", got="XX"'),
+        ("another = _either(value)", "another = None"),
         ('"two"', '"XX"'),
         ('"demo.third", "another", got)', "None, None, None)"),
         ('"fourth", "not so", got)', '"fourth", None, None)'),
@@ -95,7 +97,7 @@ def test_words(before: str, after: str) -> None:
         ('MalformedError(f"{length}', 'ValueError(f"{length}'),
         ('findings.warn("two")', "pass"),
         ('findings.warn("two")', "findings.warn()"),
-        (', expected="another", got=_either(value)', ", got=_either(value)"),
+        (', expected=another, got="one"', ', got="one"'),
         ('_expect(value, "a value")', "pass"),
         ('_expect(value, "a value")', '_expect(None, "a value")'),
         ("if value[-1]:", "if True:"),

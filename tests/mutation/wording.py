@@ -44,7 +44,8 @@ def without_words(source: str) -> str:
     tree = ast.parse(source)
     speakers = {**SPEAKERS, **_makers_of_errors(tree)}
     _WithoutWords(speakers).visit(tree)
-    while _drop_functions(tree) or _drop_variables(tree) or _drop_arguments(tree):
+    composing = _composing(tree)
+    while _drop_functions(tree, composing) or _drop_variables(tree, composing) or _drop_arguments(tree):
         pass
     return ast.dump(tree)
 
@@ -85,22 +86,22 @@ def _blank(call: ast.Call, parameters: tuple[str, ...], words: frozenset[str]) -
     return found
 
 
-def _drop_functions(tree: ast.Module) -> bool:
+def _drop_functions(tree: ast.Module, composing: frozenset[str]) -> bool:
     used = _used(tree)
-    unused = [function for function in _private(tree) if function.name not in used and _only_composes(function)]
+    unused = [function for function in _private(tree) if function.name in composing and function.name not in used]
     for function in unused:
         tree.body.remove(function)
     return bool(unused)
 
 
-def _drop_variables(tree: ast.Module) -> bool:
+def _drop_variables(tree: ast.Module, composing: frozenset[str]) -> bool:
     dropped = False
     for function in _functions(tree):
         used = _used(function)
         for block in _blocks(function):
-            for index, statement in enumerate(block):
-                match statement:
-                    case ast.Assign(targets=[ast.Name(id=name)]) if name not in used and _only_composes(statement):
+            for index, line in enumerate(block):
+                match line:
+                    case ast.Assign(targets=[ast.Name(id=name)]) if name not in used and _only_calls(composing, line):
                         block[index], dropped = ast.Pass(), True
     return dropped
 
@@ -115,10 +116,18 @@ def _drop_arguments(tree: ast.Module) -> bool:
     return dropped
 
 
-def _only_composes(node: ast.AST) -> bool:
+def _composing(tree: ast.Module) -> frozenset[str]:
+    """Add the private functions of this module that do nothing but compose."""
+    known = COMPOSING
+    while more := {one.name for one in _private(tree) if _only_calls(known, one)} - known:
+        known |= more
+    return known
+
+
+def _only_calls(names: frozenset[str], node: ast.AST) -> bool:
     parts = list(ast.walk(node))
     calls = (part for part in parts if isinstance(part, ast.Call))
-    return all(_called(call) in COMPOSING for call in calls) and not any(isinstance(part, ast.Raise) for part in parts)
+    return all(_called(call) in names for call in calls) and not any(isinstance(part, ast.Raise) for part in parts)
 
 
 def _called(call: ast.Call) -> str:

@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -113,6 +113,7 @@ def test_a_full_number_of_days_is_shown_in_days() -> None:
 def test_lists_may_be_required() -> None:
     policy = read(Variant.QEMU_SNP, crl="required", revocation_lists=["AAE="])
     assert policy.crl is Revocation.REQUIRED
+    assert str(policy.crl) == "required"
     assert "crl" not in policy.to_mapping()
 
 
@@ -215,7 +216,7 @@ def test_nothing_is_allowed_by_default(field: str) -> None:
     assert getattr(policy, field) == (False if switch else STRICT.get(field, empty))
 
 
-@pytest.mark.parametrize("field", ["measurements", "minimum_tcb"])
+@pytest.mark.parametrize("field", ["measurements", "minimum_tcb", "minimum_launch_tcb"])
 def test_a_policy_does_not_change_after_it_was_made(field: str) -> None:
     source = {"4": Register(bytes(32), enforced=True)}
     policy = replace(Policy(variant=Variant.QEMU_VTPM, measurements=source))
@@ -234,6 +235,12 @@ def test_a_refusal_names_field_and_variant() -> None:
     assert "vmpl has no effect on qemu-vtpm" in str(refusal(Variant.QEMU_VTPM, vmpl=[0]))
     with pytest.raises(PolicyError, match="allow_debug has no effect on insecure"):
         Policy(variant=Variant.INSECURE, allow_debug=True)
+
+
+@pytest.mark.parametrize("mapping", [None, 0, "variant", ["variant"], [("variant", "insecure")]])
+def test_what_is_no_mapping_is_refused(mapping: object) -> None:
+    with pytest.raises(PolicyError, match="mapping from field names"):
+        Policy.from_mapping(cast("dict[str, Any]", mapping))
 
 
 @pytest.mark.parametrize("key", [0, None, ("vmpl",)])
@@ -263,6 +270,16 @@ def test_the_largest_policy_is_read_and_one_byte_more_is_refused() -> None:
     assert Policy.from_json(largest) == read(Variant.QEMU_VTPM)
     with pytest.raises(PolicyError, match="at most 1048576 are read"):
         Policy.from_json(largest + b" ")
+
+
+def test_brackets_are_counted_wherever_they_are() -> None:
+    def policy(count: int) -> bytes:
+        text = json.dumps({"variant": "qemu-vtpm", **MINIMAL[Variant.QEMU_VTPM], "ek_roots": [PEM]})
+        return text.replace("-----END", "[" * (count - text.count("{") - text.count("[")) + "-----END").encode()
+
+    assert Policy.from_json(policy(256)).ek_roots
+    with pytest.raises(PolicyError, match="policy is nested too deep"):
+        Policy.from_json(policy(257))
 
 
 def test_a_key_that_appears_twice_is_refused_wherever_it_is() -> None:

@@ -64,3 +64,9 @@ def test_whatever_is_said_against_a_signature_refuses_it(objection: Exception) -
     key.curve, key.verify.side_effect = ec.SECP256R1(), objection
     with pytest.raises(NotGenuineError, match=r"tpm\.signature"):
         verify(evidence, AttestationKey(key))
+
+
+def test_the_magic_and_the_type_are_those_of_the_specification() -> None:
+    tpm = SoftwareTpm(magic=0xFF544347, kind=0x8018)
+    evidence = tpm.evidence(BINDING)
+    assert verify(evidence, AttestationKey.from_public_area(evidence.ak_public)).quote.magic == 0xFF544347
