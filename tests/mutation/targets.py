@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 
 _TESTS: Final = "tests/attestation/"
 _POLICY: Final = (f"{_TESTS}records/test_policy_reading.py", f"{_TESTS}records/test_policy_borders.py")
-_VERDICT: Final = (
-    f"{_TESTS}records/test_verdict.py",
-    f"{_TESTS}platforms/test_attacks_on_every_variant.py",
-)
 _SNP: Final = (
     f"{_TESTS}snp/test_snp_borders.py",
     f"{_TESTS}snp/test_snp_attacks.py",
@@ -41,23 +37,10 @@ TARGETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "attestation/policy.py": _POLICY,
         "attestation/policy_fields.py": _POLICY,
-        "attestation/case.py": _VERDICT,
-        "attestation/judge.py": _VERDICT,
-        "attestation/verdict.py": _VERDICT,
-        "attestation/proof.py": _VERDICT,
-        "attestation/chain.py": (f"{_TESTS}tpm/test_certificate_paths.py",),
-        "attestation/snp/certificate.py": _SNP,
-        "attestation/snp/chain.py": _SNP,
-        "attestation/snp/product.py": _SNP,
-        "attestation/snp/revocation.py": _SNP,
         "attestation/snp/validate.py": _SNP,
         "attestation/snp/verify.py": _SNP,
         "attestation/tpm/quote.py": _TPM,
         "attestation/tpm/verify.py": _TPM,
-        "attestation/tpm/validate.py": (f"{_TESTS}platforms/test_qemu_attacks.py", *_VERDICT),
-        "attestation/tdx/chain.py": _TDX,
-        "attestation/tdx/revocation.py": _TDX,
-        "attestation/tdx/validate.py": (f"{_TESTS}tdx/test_tdx_policy.py",),
         "attestation/tdx/verify.py": _TDX,
     },
 )
