@@ -278,7 +278,7 @@ def test_brackets_are_counted_wherever_they_are() -> None:
         return text.replace("-----END", "[" * (count - text.count("{") - text.count("[")) + "-----END").encode()
 
     assert Policy.from_json(policy(256)).ek_roots
-    with pytest.raises(PolicyError, match="^policy is nested too deep"):
+    with pytest.raises(PolicyError, match=r"^policy is nested too deep"):
         Policy.from_json(policy(257))
 
 
