@@ -33,7 +33,21 @@ SPEAKERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     },
 )
 COMPOSING: Final = frozenset(
-    {"all", "any", "format", "get_close_matches", "hex", "isoformat", "join", "len", "map", "repr", "sorted", "str"},
+    {
+        "all",
+        "any",
+        "format",
+        "get_close_matches",
+        "hex",
+        "isoformat",
+        "join",
+        "len",
+        "map",
+        "repr",
+        "sorted",
+        "str",
+        "type",
+    },
 )
 
 _BLANK: Final = ast.Constant("…")
