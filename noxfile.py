@@ -11,8 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 from subprocess import DEVNULL
+from tempfile import TemporaryDirectory
 
 import nox
 
@@ -20,6 +24,8 @@ from attestation.policy import json_schema
 from constellation_cli.reference import reference
 
 NEWEST_PYTHON = "3.13"
+PROTO = Path("proto")
+WELL_KNOWN = [f"-I{files('grpc_tools') / '_proto'}"]
 
 
 def policy_schema() -> str:
@@ -27,7 +33,29 @@ def policy_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-GENERATED = {"docs/policy.schema.json": policy_schema, "docs/cli.md": reference}
+def stubs() -> dict[str, str]:
+    """Messages and RPC stubs of the `.proto` files, in the flavours that are used: grpclib, and grpcio for keys."""
+    sources = sorted(str(path) for path in PROTO.glob("constellation_proto/*.proto"))
+    services = [path for path in sources if not path.endswith("attest.proto")]  # messages only
+    keys = str(PROTO / "constellation_proto" / "keys.proto")
+    tools = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]  # noqa: PTH120 - where plugins are
+    with TemporaryDirectory() as folder:
+        for options, files in (
+            (["--python_out", "--pyi_out"], sources),
+            (["--grpclib_python_out"], services),
+            (["--grpc_python_out"], [keys]),
+        ):
+            outputs = [f"{option}={folder}" for option in options]
+            command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", *WELL_KNOWN, *outputs, *files]
+            subprocess.run(command, check=True, env={**os.environ, "PATH": tools})
+        made = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(PROTO / path.relative_to(folder)): path.read_text(encoding="utf-8") for path in made}
+
+
+def generated_files() -> dict[str, str]:
+    """Every generated file and what must stand in it."""
+    return {"docs/policy.schema.json": policy_schema(), "docs/cli.md": reference(), **stubs()}
+
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "none"
@@ -62,16 +90,16 @@ def reuse(session: nox.Session) -> None:
 @nox.session
 def generated(session: nox.Session) -> None:
     """Generated files are what their generator gives today."""
-    for path, generator in GENERATED.items():
-        if Path(path).read_text(encoding="utf-8") != generator():
+    for path, text in generated_files().items():
+        if not Path(path).exists() or Path(path).read_text(encoding="utf-8") != text:
             session.error(f"{path} is stale: run `make generate`")
 
 
 @nox.session
 def generate(_session: nox.Session) -> None:
     """Write generated files anew."""
-    for path, generator in GENERATED.items():
-        Path(path).write_text(generator(), encoding="utf-8")
+    for path, text in generated_files().items():
+        Path(path).write_text(text, encoding="utf-8")
 
 
 @nox.session

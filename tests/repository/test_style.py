@@ -23,7 +23,7 @@ SOURCES = sorted(
 )
 LIBRARY = [module for module in SOURCES if module.startswith("attestation/")]
 
-NO_PACKAGES = ("ansible_collections", "benchmarks", "examples", "images", "proto", "tests")
+NO_PACKAGES = ("ansible_collections", "benchmarks", "examples", "images", "tests")
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
 JUDGES = re.compile(r"_?(accept|attest|check|judge|validate|verif|is_(accept|genuine|trusted|valid|verified))")
 
@@ -57,6 +57,11 @@ def test_a_module_is_called_after_what_it_is(module: str) -> None:
 @pytest.mark.parametrize("folder", NO_PACKAGES)
 def test_what_is_not_shipped_is_no_package(folder: str) -> None:
     assert list((REPOSITORY / folder).rglob("__init__.py")) == []
+
+
+def test_proto_is_an_import_root_and_no_package() -> None:
+    """A package of this name would shadow another library."""
+    assert not (REPOSITORY / "proto" / "__init__.py").exists()
 
 
 def test_every_test_file_has_a_name_of_its_own() -> None:
