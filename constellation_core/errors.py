@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from attestation.verdict import Mismatch, Verdict
 
@@ -95,4 +95,14 @@ class PeerUnavailableError(ChannelError):
 
 
 class ConditionTimeoutError(CoreError):
-    """A condition did not come true in time."""
+    """A condition did not come true in time.
+
+    Args:
+        timeout: seconds that were waited.
+        said: what each condition last said that is not true yet, by its name.
+    """
+
+    def __init__(self, timeout: float, said: Mapping[str, str], *, hint: str = "") -> None:
+        missing = " and ".join(f"{name} (last said: {words})" for name, words in said.items())
+        super().__init__(f"gave up after {timeout:g} s waiting until {missing}", hint=hint)
+        self.said = dict(said)
