@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The server side of the attested channel: gRPC services for peers that passed the exchange.
+
+    server = AttestedServer([service], issuer=issuer, verifier=verifier)
+    await server.start("0.0.0.0", 9090)
+    ...
+    await server.drain(grace=20)
+
+Handlers ask `current_peer()` who it is that they serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.channel.exchange import hear_client, meet_client
+from constellation_core.channel.http2 import GrpcServer, Peer
+from constellation_core.channel.refusals import Observer, Refusal, RefusalLog
+from constellation_core.channel.rooms import Guest, Limits, Room
+from constellation_core.channel.stream import FrameStream
+from constellation_core.channel.tls import ServerKeys
+from constellation_core.channel.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from grpclib._typing import IServable
+
+    from attestation.issuer import Issuer
+    from attestation.verdict import Verdict
+    from constellation_core.channel.verifier import Verifier
+    from constellation_core.image_manifest import SignedManifest
+
+BACKLOG: Final = 4096  # connections that wait in the kernel until there is a place
+_PAUSE_WITHOUT_DESCRIPTORS: Final = 0.05  # seconds
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class AttestedServer:
+    """Serves gRPC over the attested channel.
+
+    Args:
+        services: handlers made from the generated classes.
+        issuer: what makes our evidence.
+        verifier: who judges clients; None where clients do not attest.
+        image: signed manifest of our own image, for clients of other images.
+        observer: hears of every connection.
+        limits: how many peers may be where.
+    """
+
+    def __init__(
+        self,
+        services: Collection[IServable],
+        *,
+        issuer: Issuer,
+        verifier: Verifier | None = None,
+        image: SignedManifest | None = None,
+        observer: Observer | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._silent = Room(self._limits.silent)
+        self._pending = Room(self._limits.pending, self._limits.patience)
+        self._served = Room(self._limits.served)
+        self._http = GrpcServer(services, request_size=self._limits.request, room=self._served)
+        self._workers = Workers(issuer, verifier)
+        self._image = image
+        self._observer = observer
+        self._keys = ServerKeys()
+        self._log = RefusalLog()
+        self._meetings: set[asyncio.Task[None]] = set()
+        self._listeners: list[tuple[socket.socket, asyncio.Task[None]]] = []
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        listener, _ = self._listeners[0]
+        port: int = listener.getsockname()[1]
+        return port
+
+    @property
+    def peers(self) -> dict[str, int]:
+        """How many connections are where, for metrics."""
+        return {"silent": len(self._silent), "pending": len(self._pending), "served": len(self._served)}
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Args:
+            host: address to listen on.
+            port: TCP port; 0 for any.
+
+        Raises:
+            OSError: the address is in use, or not ours.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        self._listeners.append((listener, asyncio.create_task(self._accept(listener))))
+
+    async def drain(self, grace: float) -> None:
+        """Take no new connection, let running requests end, then close.
+
+        Args:
+            grace: seconds that requests may take.
+        """
+        await self._stop_listening()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await asyncio.gather(*self._meetings, return_exceptions=True)
+                await self._http.idle()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close at once."""
+        await self._stop_listening()
+        meetings = list(self._meetings)
+        for meeting in meetings:
+            meeting.cancel()
+        await asyncio.gather(*meetings, return_exceptions=True)
+        await self._http.end()
+        self._served.dismiss_all()
+        self._workers.close()
+
+    async def _stop_listening(self) -> None:
+        listeners, self._listeners = self._listeners, []
+        for listener, acceptor in listeners:
+            acceptor.cancel()
+            await asyncio.gather(acceptor, return_exceptions=True)
+            listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._pending.queue_shorter_than(self._limits.queued)
+            try:
+                connection, address = await loop.sock_accept(listener)
+            except OSError as error:  # no file descriptor is left, or the peer is gone already
+                _LOG.warning("cannot accept a connection: %s", error)
+                await asyncio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
+                continue
+            meeting = loop.create_task(self._meet(connection, str(address[0])))
+            self._meetings.add(meeting)
+            meeting.add_done_callback(self._meetings.discard)
+
+    async def _meet(self, connection: socket.socket, address: str) -> None:
+        """Go through the exchange with one client, and leave it to HTTP/2."""
+        loop = asyncio.get_running_loop()
+        meeting = asyncio.current_task(loop)
+        guest = Guest(address, meeting.cancel if meeting else connection.close, silent_since=loop.time())
+        stream = FrameStream(guest)
+        try:
+            async with asyncio.timeout(self._limits.exchange):
+                verdict = await self._exchange(connection, stream, guest)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
+            stream.close()
+            connection.close()
+            self._refuse(Refusal.of(address, error))
+            return
+        self._serve(stream, guest, verdict)
+
+    async def _exchange(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
+        loop = asyncio.get_running_loop()
+        key = self._keys.current()
+        self._silent.enter(guest)
+        try:
+            await loop.connect_accepted_socket(
+                lambda: stream,
+                connection,
+                ssl=key.context,
+                ssl_handshake_timeout=self._limits.exchange,
+            )
+            facts = stream.tls.facts(key.public_key)
+            hello = await hear_client(stream)
+        finally:
+            self._silent.leave(guest)
+        async with self._pending.place(guest):
+            return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image)
+
+    def _serve(self, stream: FrameStream, guest: Guest, verdict: Verdict | None) -> None:
+        guest.dismiss = stream.transport.abort
+        guest.silent_since = asyncio.get_running_loop().time()
+        self._served.enter(guest)
+        stream.hand_over(self._http.protocol_for(Peer(guest.address, verdict), guest))
+        if self._observer is not None:
+            self._observer.accepted(guest.address, verdict)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._log.write(refusal, asyncio.get_running_loop().time())
+        if self._observer is not None:
+            self._observer.refused(refusal)
