@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from constellation_engine.testing.control_plane import ControlPlane
 
 LeastTime = Callable[[Callable[[], object]], float]
 
@@ -51,3 +55,21 @@ def vectors() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded vectors at {folder} (CONSTELLATION_VECTORS names another place)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A Kubernetes API server for all tests of a run; one that wants it empty asks for `clean_cluster`."""
+    from constellation_engine.testing.control_plane import running_control_plane  # noqa: PLC0415 - most do not need it
+
+    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture
+def clean_cluster(control_plane: ControlPlane) -> ControlPlane:
+    """The API server without what other tests left, and with our namespace."""
+    from constellation_engine.testing.cleaning import clean  # noqa: PLC0415 - the same
+
+    clean(control_plane.client())
+    return control_plane
