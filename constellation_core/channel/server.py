@@ -170,6 +170,8 @@ class AttestedServer:
         key = self._keys.current()
         self._silent.enter(guest)
         try:
+            # asyncio does so only for sockets that name their protocol, and accepted ones do not.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.connect_accepted_socket(
                 lambda: stream,
                 connection,
