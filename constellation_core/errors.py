@@ -5,6 +5,7 @@
     CoreError
     ├── ConfigError            a file that a user wrote, or an object of the cluster, cannot be used
     ├── SecretFileError        a file with secrets can be read by others, is damaged, or already there
+    ├── AuthorityError         the cluster's certificate authority cannot be used, or does not certify this
     ├── KeyProviderError       the key provider refuses, or has no such key
     │   └── KeyProviderUnavailableError   it cannot be reached now
     ├── ChannelError           an attested channel did not come about
@@ -46,6 +47,10 @@ class ConfigError(CoreError):
 
 class SecretFileError(CoreError):
     """A file with secrets can be read by others, is damaged, or is already there."""
+
+
+class AuthorityError(CoreError):
+    """The cluster's certificate authority cannot be used, or does not certify this."""
 
 
 class KeyProviderError(CoreError):

@@ -8,10 +8,15 @@ service wrap them and keeps the wrapped ones (`awskms://`). Both answer the same
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from constellation_core.errors import KeyProviderError
 
 if TYPE_CHECKING:
     from constellation_core.keys.secret import Secret
+
+MIN_LENGTH: Final = 16  # bytes of a key
+MAX_LENGTH: Final = 64
 
 
 class KeyProvider(Protocol):
@@ -22,7 +27,7 @@ class KeyProvider(Protocol):
 
         Args:
             key_id: what the key is for, as in `constellation_core.keys.derivation`.
-            length: bytes; asking again with another length is an error where keys are not derived.
+            length: bytes, 16 to 64; asking again with another length is an error where keys are not derived.
 
         Raises:
             KeyProviderUnavailableError: it cannot be reached now.
@@ -38,3 +43,13 @@ class WrappedKeyStore(Protocol):
 
     async def create(self, key_id: str, wrapped: bytes) -> bytes:
         """Keep a new wrapped key unless one is there; return the one that is kept."""
+
+
+def check_length(length: int) -> None:
+    """Check that a key of this length may be asked for.
+
+    Raises:
+        KeyProviderError: it may not.
+    """
+    if not MIN_LENGTH <= length <= MAX_LENGTH:
+        raise KeyProviderError(f"a key has {MIN_LENGTH} to {MAX_LENGTH} bytes, asked for were {length}")

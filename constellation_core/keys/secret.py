@@ -30,8 +30,8 @@ class Secret:
 
     def __init__(self, value: bytes) -> None:
         if not value or type(value) is not bytes:
-            message = "a secret is made of bytes, and is not empty"
-            raise TypeError(message)
+            del value  # a traceback that shows local variables would show it
+            raise TypeError("a secret is made of bytes, and is not empty")
         object.__setattr__(self, "_value", value)
 
     @classmethod
@@ -57,10 +57,16 @@ class Secret:
 
     def __setattr__(self, _name: str, _value: object) -> NoReturn:
         """Refuse: a secret does not change."""
-        message = "a secret does not change"
-        raise AttributeError(message)
+        raise AttributeError("a secret does not change")
+
+    def __delattr__(self, _name: str) -> NoReturn:
+        """Refuse: a secret does not change."""
+        raise AttributeError("a secret does not change")
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to give the bytes to whatever pickles or copies: Python's own would."""
+        raise TypeError("a secret is not pickled and not copied")
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        """Refuse to be pickled or deep-copied."""
-        message = "a secret is not pickled and not copied"
-        raise TypeError(message)
+        """Refuse to be pickled or copied."""
+        raise TypeError("a secret is not pickled and not copied")

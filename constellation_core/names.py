@@ -1,0 +1,15 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names that several programs of a cluster have to agree on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMESPACE: Final = "constellation-system"
+
+KEY_SERVICE: Final = "key-service"
+KEY_SERVICE_HOST: Final = f"{KEY_SERVICE}.{NAMESPACE}.svc"
+KEY_SERVICE_PORT: Final = 9100
+KEY_SERVICE_AUDIENCE: Final = "constellation-keys"
+"""For whom the projected service-account tokens are that callers of the key service show."""
