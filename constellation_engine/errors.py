@@ -3,16 +3,16 @@
 """Everything `constellation_engine` raises of its own, one tree.
 
     EngineError
-    ├── ComponentError        a Kubernetes component cannot be had
-    │   ├── ManifestError     the list of components cannot be read
-    │   ├── UnknownComponentError    a component or a version is not in the list
-    │   ├── CacheError        the folder of components cannot be used
-    │   ├── NotCachedError    a component is not in the folder
-    │   ├── DownloadError     a download failed
-    │   ├── HashMismatchError a file is not the one that was pinned
-    │   ├── BuildError        Go does not build a component
-    │   └── GaveUpError       it took too long, or was called off
-    └── ControlPlaneError     a control plane for tests does not start, or a program of it stopped
+    ├── ComponentError             a program of the cluster cannot be had
+    │   ├── ManifestError          components/manifest.toml does not say what it must
+    │   ├── UnknownComponentError  no such component, or no such version of Kubernetes
+    │   ├── CacheError             the cache cannot be read or written
+    │   ├── NotCachedError         the cache does not have it, and nobody else may be asked
+    │   ├── DownloadError          a server cannot be reached, or does not answer as it must
+    │   ├── HashMismatchError      bytes are not the pinned ones
+    │   ├── BuildError             there is no Go, or it does not build
+    │   └── GaveUpError            it took longer than it may, or was called off
+    └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
 Errors of `constellation_core` and `attestation` pass through as they are. Each carries `hint`: what the reader can do
 next.
@@ -35,39 +35,52 @@ class EngineError(Exception):
 
 
 class ComponentError(EngineError):
-    """A Kubernetes component cannot be had."""
+    """A program of the cluster cannot be had."""
 
 
 class ManifestError(ComponentError):
-    """The list of components cannot be read."""
+    """The manifest misses a field, has one too many, or one that cannot be used."""
 
 
 class UnknownComponentError(ComponentError):
-    """A component, or a version, that is not in the list."""
+    """The manifest has no component, or no version of Kubernetes, of this name."""
 
 
 class CacheError(ComponentError):
-    """The folder of components cannot be used."""
+    """The cache cannot be read or written: permissions, a full disk."""
 
 
 class NotCachedError(ComponentError):
-    """A component is not in the folder."""
+    """The cache does not have a component, and whoever asked wants nobody else to be asked."""
 
 
 class DownloadError(ComponentError):
-    """A download failed."""
+    """A server cannot be reached, or answers other than HTTP and the manifest say."""
 
 
 class HashMismatchError(ComponentError):
-    """A file is not the one that was pinned."""
+    """Bytes are not the ones that the manifest pins. They are not used.
+
+    Args:
+        file: what was looked at: a path, a URL, or how it was built.
+        expected: SHA-256, hexadecimal.
+        got: the same.
+        hint: what to do next.
+    """
+
+    def __init__(self, file: str, *, expected: str, got: str, hint: str = "") -> None:
+        super().__init__(f"{file}: expected sha256 {expected}, got {got}", hint=hint)
+        self.file = file
+        self.expected = expected
+        self.got = got
 
 
 class BuildError(ComponentError):
-    """Go does not build a component."""
+    """There is no Go, it cannot have the sources, or they do not compile."""
 
 
 class GaveUpError(ComponentError):
-    """It took too long, or was called off."""
+    """It took longer than the caller allowed, or the caller called it off."""
 
 
 class ControlPlaneError(EngineError):
