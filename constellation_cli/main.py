@@ -19,11 +19,16 @@ from typer.core import TyperGroup
 
 from attestation.errors import AttestationError
 from constellation_cli import __version__
+from constellation_cli.components import fetch, path
+from constellation_cli.components import list as components
+from constellation_cli.components import verify as component_hashes
 from constellation_cli.errors import ExitStatus
 from constellation_cli.evidence import collect, inspect, verify
 from constellation_cli.image import predict
 from constellation_cli.policy import check, schema
 from constellation_cli.terminal import report, say
+from constellation_core.errors import CoreError
+from constellation_engine.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +58,7 @@ def report_error(error: Exception) -> ExitStatus:
         traceback.print_exception(error)
     if isinstance(error, _WRONG_COMMAND_LINE):
         return _report_usage(error)
-    if isinstance(error, AttestationError):
+    if isinstance(error, (AttestationError, CoreError, EngineError)):
         report(error)
         return getattr(error, "status", ExitStatus.FAILED)
     say("error", f"this should not happen: {type(error).__name__}: {error}", colour="red")
@@ -114,6 +119,13 @@ _add(_evidence, "inspect", inspect.inspect_files, inspect.EXAMPLES)
 _add(_evidence, "verify", verify.verify_files, verify.EXAMPLES)
 _add(_evidence, "collect", collect.collect_evidence, collect.EXAMPLES)
 app.add_typer(_evidence, name="evidence")
+
+_components = _group("The programs that a cluster is made of: Kubernetes, etcd, containerd, and what they need.")
+_add(_components, "list", components.list_components, components.EXAMPLES)
+_add(_components, "fetch", fetch.fetch_components, fetch.EXAMPLES)
+_add(_components, "verify", component_hashes.verify_components, component_hashes.EXAMPLES)
+_add(_components, "path", path.print_paths, path.EXAMPLES)
+app.add_typer(_components, name="components")
 
 _image = _group("Node images.")
 _add(_image, "predict", predict.predict_image, predict.EXAMPLES)

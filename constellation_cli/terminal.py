@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from attestation.errors import AttestationError
+    from constellation_core.errors import CoreError
+    from constellation_engine.errors import EngineError
 
 
 def is_colourful(stream: TextIO) -> bool:
@@ -47,7 +49,7 @@ def say(label: str, text: str, *, colour: str = "") -> None:
     sys.stderr.flush()
 
 
-def report(error: AttestationError) -> None:
+def report(error: AttestationError | CoreError | EngineError) -> None:
     """Say what went wrong and what to do next."""
     say("error", str(error), colour="red")
     if error.hint:

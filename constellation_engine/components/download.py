@@ -122,7 +122,7 @@ class _Attempt:
         except HTTPError as error:
             self._refused(error)
         except (URLError, http.client.HTTPException, OSError) as error:
-            raise DownloadError(f"{self._source.url}: cannot be reached: {error}") from None
+            raise DownloadError(f"{self._source.url}: no answer: {getattr(error, 'reason', error)}") from None
         return answer
 
     def _refused(self, error: HTTPError) -> NoReturn:
