@@ -26,7 +26,7 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
 from attestation.variant import Variant
-from constellation_engine.cluster.manifests.names import GROUP, LABELS, VERSION
+from constellation_engine.cluster.manifests.names import GROUP, PART_OF, VERSION
 from constellation_engine.cluster.manifests.schema import choice, constant, count, record, text, time, unique
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _definition(
         selectableFields=[SelectableField(jsonPath=f".spec.{field}") for field in ("role", "identity", "disk")],
     )
     return CustomResourceDefinition(
-        metadata=ObjectMeta(name=f"{names.plural}.{GROUP}", labels=dict(LABELS)),
+        metadata=ObjectMeta(name=f"{names.plural}.{GROUP}", labels=dict(PART_OF)),
         spec=CustomResourceDefinitionSpec(group=GROUP, names=names, scope="Cluster", versions=[version]),
     )
 

@@ -1,21 +1,50 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names by which the objects of a cluster refer to one another: decisions, see sections 1 and 4 of the protocols."""
+"""Names by which the objects of a cluster refer to one another: decisions, see sections 1 and 4 of the protocols.
+
+Those that the services need as well are in `constellation_core.names`.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-NAMESPACE: Final = "constellation-system"
+from constellation_core.names import NAMESPACE
+
 SYSTEM_NAMESPACE: Final = "kube-system"
 GROUP: Final = "constellation.dev"
 VERSION: Final = "v1"
 
-LABELS: Final = MappingProxyType({"app.kubernetes.io/part-of": "constellation"})
-"""What every object of ours carries."""
+PART_OF: Final = MappingProxyType({"app.kubernetes.io/part-of": "constellation"})
+"""Label of every object of ours."""
+SERVICE_LABEL: Final = "app.kubernetes.io/name"
+"""Label of a service's pods, with its name."""
+KEY_CLIENT: Final = MappingProxyType({f"{GROUP}/key-client": "true"})
+"""Label of pods in our namespace that may reach the key service."""
+SCRAPER: Final = MappingProxyType({f"{GROUP}/scrapes-metrics": "true"})
+"""Label of namespaces whose pods may read metrics."""
 
-JOIN: Final = "join-service"
-KEYS: Final = "key-service"
-VERIFY: Final = "verification-service"
-"""Services; each one's service account, DaemonSet and Service are called like it."""
+
+class Service(StrEnum):
+    """A service; its service account, DaemonSet and Service are called like it."""
+
+    JOIN = "join-service"
+    KEYS = "key-service"
+    VERIFY = "verification-service"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of its objects and pods."""
+        return {**PART_OF, SERVICE_LABEL: self.value}
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """What its pods, and no others, are labelled with."""
+        return {SERVICE_LABEL: self.value}
+
+    @property
+    def user(self) -> str:
+        """Name by which the API server knows its service account."""
+        return f"system:serviceaccount:{NAMESPACE}:{self.value}"

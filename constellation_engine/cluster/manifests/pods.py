@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pods of our services: what they all share, with nothing allowed that a service does not say it needs.
+
+Every container has a read-only root file system, no capabilities, no way to new privileges, the runtime's seccomp
+profile, and an image named by its digest. Every pod runs before anything else on its node (`system-node-critical`) and
+whatever the node is tainted with: a node that cannot be verified, or that cannot let others in, is of no use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from lightkube.models.apps_v1 import DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet
+from lightkube.models.core_v1 import (
+    Capabilities,
+    Container,
+    ContainerPort,
+    EnvVar,
+    EnvVarSource,
+    HTTPGetAction,
+    ObjectFieldSelector,
+    PodSecurityContext,
+    PodSpec,
+    PodTemplateSpec,
+    Probe,
+    ResourceRequirements,
+    SeccompProfile,
+    SecurityContext,
+    Toleration,
+)
+from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
+from lightkube.resources.apps_v1 import DaemonSet
+
+from constellation_core.names import NAMESPACE
+
+if TYPE_CHECKING:
+    from lightkube.models.core_v1 import Volume, VolumeMount
+
+    from constellation_engine.cluster.manifests.names import Service
+
+USER: Final = 65532  # of the image
+HEALTH: Final = "health"  # port for probes and metrics
+HEALTH_PORT: Final = 8080
+GRACE: Final = 30  # seconds from SIGTERM to SIGKILL; a service stops accepting at once and drains within them
+CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What one service's pods need beyond what all have.
+
+    Attributes:
+        service: which one.
+        image: with its digest.
+        arguments: of `constellation-services`.
+        ports: name → port that it serves on.
+        memory: requested, and the limit, in MiB.
+        volumes: what is mounted.
+        mounts: where.
+        as_root: run as root, without capabilities; a volume holds files that only root may read.
+        groups: supplementary groups.
+        calls_api_server: give it a token for the API server.
+        control_planes_only: not on every node.
+        runtime_class: brings devices.
+        labels: for network policies.
+    """
+
+    service: Service
+    image: str
+    arguments: tuple[str, ...]
+    ports: dict[str, int]
+    memory: tuple[int, int]
+    volumes: tuple[Volume, ...] = ()
+    mounts: tuple[VolumeMount, ...] = ()
+    as_root: bool = False
+    groups: tuple[int, ...] = ()
+    calls_api_server: bool = False
+    control_planes_only: bool = True
+    runtime_class: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def daemon_set(workload: Workload) -> DaemonSet:
+    """Run a pod of a workload on every node that it is for.
+
+    In an update the new pod starts before the old one ends, so a cluster with one control plane has no gap.
+    """
+    service = workload.service
+    template = PodTemplateSpec(metadata=ObjectMeta(labels={**service.labels, **workload.labels}), spec=_pod(workload))
+    spec = DaemonSetSpec(
+        selector=LabelSelector(matchLabels=service.selector),
+        template=template,
+        updateStrategy=DaemonSetUpdateStrategy(
+            type="RollingUpdate", rollingUpdate=RollingUpdateDaemonSet(maxSurge=1, maxUnavailable=0)
+        ),
+        revisionHistoryLimit=3,
+    )
+    return DaemonSet(metadata=ObjectMeta(name=service, namespace=NAMESPACE, labels=service.labels), spec=spec)
+
+
+def _pod(workload: Workload) -> PodSpec:
+    return PodSpec(
+        serviceAccountName=workload.service,
+        automountServiceAccountToken=workload.calls_api_server,
+        enableServiceLinks=False,
+        priorityClassName="system-node-critical",
+        runtimeClassName=workload.runtime_class,
+        nodeSelector={"kubernetes.io/os": "linux"} | ({CONTROL_PLANE: ""} if workload.control_planes_only else {}),
+        tolerations=[Toleration(operator="Exists")],
+        terminationGracePeriodSeconds=GRACE,
+        securityContext=PodSecurityContext(
+            runAsNonRoot=not workload.as_root,
+            runAsUser=0 if workload.as_root else USER,
+            runAsGroup=USER,
+            supplementalGroups=list(workload.groups) or None,
+            seccompProfile=SeccompProfile(type="RuntimeDefault"),
+        ),
+        containers=[_container(workload)],
+        volumes=list(workload.volumes) or None,
+    )
+
+
+def _container(workload: Workload) -> Container:
+    requested, limit = workload.memory
+    ports = {**workload.ports, HEALTH: HEALTH_PORT}
+    return Container(
+        name=workload.service,
+        image=workload.image,
+        imagePullPolicy="IfNotPresent",  # it is in the node image: nothing is pulled
+        args=list(workload.arguments),
+        env=[_environment("NODE_NAME", "spec.nodeName"), _environment("POD_NAME", "metadata.name")],
+        ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],
+        resources=ResourceRequirements(
+            requests={"cpu": "20m", "memory": f"{requested}Mi"},
+            limits={"memory": f"{limit}Mi"},  # none for the CPU: a throttled handshake is a failed one
+        ),
+        startupProbe=_probe("/readyz", period=2, failures=60),
+        readinessProbe=_probe("/readyz", period=5, failures=2),
+        livenessProbe=_probe("/healthz", period=10, failures=6),
+        securityContext=SecurityContext(
+            allowPrivilegeEscalation=False,
+            capabilities=Capabilities(drop=["ALL"]),
+            privileged=False,
+            readOnlyRootFilesystem=True,
+        ),
+        volumeMounts=list(workload.mounts) or None,
+    )
+
+
+def _environment(name: str, path: str) -> EnvVar:
+    return EnvVar(name=name, valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath=path)))
+
+
+def _probe(path: str, *, period: int, failures: int) -> Probe:
+    return Probe(
+        httpGet=HTTPGetAction(path=path, port=HEALTH), periodSeconds=period, timeoutSeconds=5, failureThreshold=failures
+    )
