@@ -58,7 +58,16 @@ class KeyProviderError(CoreError):
 
 
 class KeyProviderUnavailableError(KeyProviderError):
-    """The key provider cannot be reached now: trying again may help."""
+    """The key provider cannot be reached now: trying again may help.
+
+    Args:
+        message: one sentence.
+        retry_after: seconds that it wants to be left alone; 0 where it does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 0.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class ChannelError(CoreError):

@@ -10,7 +10,6 @@ from constellation_core.keys.derivation import derive
 from constellation_core.keys.provider import check_length
 
 if TYPE_CHECKING:
-    from constellation_core.keys.master_secret import MasterSecret
     from constellation_core.keys.secret import Secret
 
 
@@ -18,13 +17,15 @@ class ClusterKeyProvider:
     """Derives keys: nothing is kept, nothing is asked of others.
 
     Args:
-        master: the cluster's master secret.
+        secret: the cluster's master secret, 32 bytes.
+        salt: its salt, 32 bytes.
     """
 
-    def __init__(self, master: MasterSecret) -> None:
-        self._master = master
+    def __init__(self, secret: Secret, salt: bytes) -> None:
+        self._secret = secret
+        self._salt = salt
 
     async def data_key(self, key_id: str, length: int) -> Secret:
         """Give the key of an id, as `KeyProvider` says."""
         check_length(length)
-        return derive(self._master.secret, self._master.salt, key_id, length)
+        return derive(self._secret, self._salt, key_id, length)

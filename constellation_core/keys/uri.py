@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""URIs of key providers, and the providers that they name.
+"""URIs of key providers.
 
 | URI | where keys come from |
 |---|---|
@@ -11,24 +11,17 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from constellation_core.errors import ConfigError
-from constellation_core.keys.cluster import ClusterKeyProvider
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from constellation_core.keys.master_secret import MasterSecret
-    from constellation_core.keys.provider import KeyProvider, WrappedKeyStore
 
 NOT_YET: Final = ("azurekeyvault", "gcpkms", "vault")
 
+_CHARACTERS: Final = re.compile(r"[!-~]{1,2048}")
 _REGION: Final = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-\d{1,2}")
 _KEY_NAME: Final = re.compile(
     r"""  # KMS API reference, KeyId
@@ -68,44 +61,41 @@ class ProviderUri:
     """A URI that was understood.
 
     Attributes:
+        text: as it was written.
         scheme: which kind of provider.
         aws_key: what `awskms://` names; None for others.
     """
 
+    text: str
     scheme: Scheme
     aws_key: AwsKey | None = None
 
+    @classmethod
+    def parse(cls, uri: str) -> ProviderUri:
+        """Read the URI of a key provider.
 
-def parse_uri(uri: str) -> ProviderUri:
-    """Read the URI of a key provider.
-
-    Raises:
-        ConfigError: no provider is called so, or the rest does not fit it.
-    """
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port, parts.hostname  # parsed when they are asked for
-    except ValueError as error:
-        raise ConfigError(f"key provider {uri!r:.200} is not a URI: {error}") from None
-    match parts.scheme:
-        case Scheme.CLUSTER:
-            return _cluster(uri)
-        case Scheme.AWS_KMS:
-            return ProviderUri(Scheme.AWS_KMS, _aws_key(parts))
-        case name if name in NOT_YET:
-            raise ConfigError(f"key provider {name}:// is not supported yet", hint=_choices())
-        case _:
-            raise ConfigError(f"key provider: expected a URI of a known kind, got {uri!r:.200}", hint=_choices())
+        Raises:
+            ConfigError: no provider is called so, or the rest does not fit it.
+        """
+        try:
+            parts = urlsplit(uri if _CHARACTERS.fullmatch(uri) else "")  # it drops some characters silently
+        except ValueError as error:
+            raise ConfigError(f"key provider {uri!r:.200} is not a URI: {error}") from None
+        match parts.scheme:
+            case Scheme.CLUSTER if uri == "cluster://":
+                return cls(uri, Scheme.CLUSTER)
+            case Scheme.CLUSTER:
+                raise ConfigError(f"key provider: expected cluster:// and nothing after it, got {uri!r:.200}")
+            case Scheme.AWS_KMS:
+                return cls(uri, Scheme.AWS_KMS, _aws_key(parts))
+            case name if name in NOT_YET:
+                raise ConfigError(f"key provider {name}:// is not supported yet", hint=_choices())
+            case _:
+                raise ConfigError(f"key provider: expected a URI of a known kind, got {uri!r:.200}", hint=_choices())
 
 
 def _choices() -> str:
     return "use " + " or ".join(f"{scheme}://" for scheme in Scheme)
-
-
-def _cluster(uri: str) -> ProviderUri:
-    if uri != "cluster://":
-        raise ConfigError(f"key provider: expected cluster:// and nothing after it, got {uri!r:.200}")
-    return ProviderUri(Scheme.CLUSTER)
 
 
 def _aws_key(parts: SplitResult) -> AwsKey:
@@ -143,33 +133,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-@asynccontextmanager
-async def open_provider(
-    uri: str, *, master: MasterSecret | None = None, salt: bytes = b"", store: WrappedKeyStore | None = None
-) -> AsyncIterator[KeyProvider]:
-    """Open the key provider that a URI names, for as long as the block runs.
-
-    Args:
-        uri: as in this module's table.
-        master: for `cluster://`.
-        salt: of the cluster's key material, 32 bytes; for providers outside of the cluster.
-        store: keeps wrapped keys; for providers outside of the cluster.
-
-    Raises:
-        ConfigError: the URI is not understood, or what its provider needs is missing.
-        MissingExtraError: its library is not installed.
-    """
-    match parse_uri(uri):
-        case ProviderUri(Scheme.CLUSTER):
-            if master is None:
-                raise ConfigError("key provider cluster:// needs the master secret", hint="look at the key material")
-            yield ClusterKeyProvider(master)
-        case ProviderUri(Scheme.AWS_KMS, AwsKey() as key):
-            if store is None or not salt:
-                raise ConfigError("key provider awskms:// needs a store for wrapped keys, and a salt")
-            from constellation_core.keys.aws_kms import AwsKmsProvider  # noqa: PLC0415 - only who uses it pays for it
-
-            async with AwsKmsProvider(key, store, salt) as provider:
-                yield provider
