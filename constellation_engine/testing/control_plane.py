@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 from lightkube import AsyncClient, Client, KubeConfig
 
+from constellation_engine.components import Store
 from constellation_engine.testing.arguments import ISSUER, Ports, api_server_arguments, etcd_arguments
 from constellation_engine.testing.kubeconfigs import ADMINISTRATOR, Kubeconfigs
 from constellation_engine.testing.pki import make_pki
-from constellation_engine.testing.programs import RunningProgram, Starter, free_port, installed_programs
+from constellation_engine.testing.programs import RunningProgram, Starter, free_port
 from constellation_engine.testing.readiness import client_tls, wait_until_ready
 from constellation_engine.testing.service_accounts import NAMESPACE, issue_token
 
@@ -154,10 +155,12 @@ def running_control_plane(directory: Path, *, programs: Mapping[str, Path] | Non
         programs: paths of etcd, kube-apiserver and kubectl, by name; by default those of the component store.
 
     Raises:
+        NotCachedError: the component store does not have them.
         ControlPlaneError: one of them does not start; with the end of its log.
     """
+    store = Store()
     with ExitStack() as resources:
-        control_plane = ControlPlane(directory, programs or installed_programs(PROGRAMS), resources)
+        control_plane = ControlPlane(directory, programs or {name: store.path(name) for name in PROGRAMS}, resources)
         control_plane.start_etcd()
         control_plane.start_api_server()
         yield control_plane

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from constellation_engine.components.cache import default_root
 from constellation_engine.errors import ControlPlaneError
 
 if TYPE_CHECKING:
@@ -111,19 +110,3 @@ def free_port() -> int:
         port = random.choice(PORTS)  # noqa: S311 - two test runs at once should choose differently, no more
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-
-
-def installed_programs(names: Sequence[str]) -> dict[str, Path]:
-    """Find programs in the component store.
-
-    Raises:
-        ControlPlaneError: one is not there.
-    """
-    return {name: _installed(name) for name in names}
-
-
-def _installed(name: str) -> Path:
-    found = sorted(default_root().glob(f"{name}-*/{name}"))
-    if not found:
-        raise ControlPlaneError(f"{name} is not in the component store", hint="constellation components fetch")
-    return found[-1]
