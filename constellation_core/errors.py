@@ -8,11 +8,13 @@
     ├── AuthorityError         the cluster's certificate authority cannot be used, or does not certify this
     ├── KeyProviderError       the key provider refuses, or has no such key
     │   └── KeyProviderUnavailableError   it cannot be reached now
+    ├── StatementError         a nonce or a cluster ID is not what a statement can be bound to
     ├── ChannelError           an attested channel did not come about
     │   ├── InsecureConnectionError   TLS is not what it must be, or a frame is not
     │   ├── PeerNotAcceptedError      we do not accept the peer; carries the verdict if there is one
     │   ├── RefusedError       the peer does not accept us; carries its reasons
-    │   └── PeerUnavailableError      the peer cannot be reached, or is busy: try again
+    │   ├── PeerUnavailableError      the peer cannot be reached, or is busy: try again
+    │   └── BusyError          too many peers want a signature of our device; says when to try again
     └── ConditionTimeoutError  a condition did not come true in time; carries what it last said
 
 Errors of `attestation` pass through as they are. Each carries `hint`: what the reader can do next.
@@ -70,6 +72,10 @@ class KeyProviderUnavailableError(KeyProviderError):
         self.retry_after = retry_after
 
 
+class StatementError(CoreError):
+    """A nonce or a cluster ID is not what a statement can be bound to."""
+
+
 class ChannelError(CoreError):
     """An attested channel did not come about."""
 
@@ -106,6 +112,19 @@ class RefusedError(ChannelError):
 
 class PeerUnavailableError(ChannelError):
     """The peer cannot be reached, is busy or went away: trying again may help."""
+
+
+class BusyError(ChannelError):
+    """Too many peers want a signature of our device, and this one cannot wait for its turn.
+
+    Args:
+        message: one sentence.
+        retry_after: seconds after which to try again.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class ConditionTimeoutError(CoreError):
