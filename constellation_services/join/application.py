@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node asks for, read and checked. Everything in a request is the node's own word.
+
+1. The certificate request is signed by its own key (attack: somebody else's public key).
+2. It asks for exactly O = system:nodes and CN = system:node:<name> (attacks: another group, two names).
+3. It asks for no authority, no other names and no other use (attacks: CA bit, a certificate for a server).
+4. Disk id, role, mesh key, host key and addresses have the shape that their users rely on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from constellation_core.cluster_objects import Role
+from constellation_core.errors import ConfigError
+from constellation_core.keys.derivation import canonical_uuid
+from constellation_services.join.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from constellation_proto import join_pb2
+
+ORGANISATION: Final = "system:nodes"
+USER_PREFIX: Final = "system:node:"
+
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_LONGEST_NAME: Final = 63  # it is the value of labels
+_HOST_KEY: Final = re.compile(
+    r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{32,300}={0,2}( [!-~]{1,255})?"
+)
+_ADDRESS: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:-]{0,252}")
+_MOST_ADDRESSES: Final = 16
+_LARGEST_REQUEST: Final = 16 * 1024  # bytes of a certificate request
+_WIREGUARD_KEY_SIZE: Final = 32
+
+_READING: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A request that is well-formed.
+
+    Attributes:
+        name: of the node.
+        role: what it wants to be.
+        disk: LUKS UUID of its state disk.
+        subject: of its certificate.
+        public_key: of its certificate; the node has the private one.
+        wireguard_public_key: 32 bytes.
+        host_key: one OpenSSH line; may be empty.
+        addresses: where its peers reach it.
+    """
+
+    name: str
+    role: Role
+    disk: str
+    subject: x509.Name
+    public_key: Any
+    wireguard_public_key: bytes
+    host_key: str
+    addresses: tuple[str, ...]
+
+
+def read_application(request: join_pb2.IssueTicketRequest) -> Application:
+    """Read a request.
+
+    Raises:
+        BadRequestError: it is not well-formed; the message says what was expected.
+    """
+    signing = _read_certificate_request(request.certificate_request)
+    return Application(
+        name=_node_name(signing),
+        role=_role(request.role),
+        disk=read_disk(request.disk_uuid),
+        subject=signing.subject,
+        public_key=signing.public_key(),
+        wireguard_public_key=_wireguard_key(request.wireguard_public_key),
+        host_key=_host_key(request.host_key),
+        addresses=_addresses(tuple(request.addresses)),
+    )
+
+
+def read_disk(text: str) -> str:
+    """Check a disk id.
+
+    Raises:
+        BadRequestError: it is no UUID in lower case.
+    """
+    try:
+        return canonical_uuid(text)
+    except ConfigError as error:
+        raise BadRequestError(str(error), cause="disk") from None
+
+
+def _read_certificate_request(data: bytes) -> x509.CertificateSigningRequest:
+    if len(data) > _LARGEST_REQUEST:
+        raise _bad_request(f"at most {_LARGEST_REQUEST} bytes", f"{len(data)}")
+    try:
+        signing = x509.load_der_x509_csr(data)
+        signing.public_key()  # of a kind that we know
+        genuine, extensions = signing.is_signature_valid, list(signing.extensions)
+    except (*_READING, InvalidSignature):
+        raise _bad_request("PKCS #10, DER", "other bytes") from None
+    if not genuine:  # 1
+        raise _bad_request("a signature by its own key", "another signature")
+    for extension in extensions:  # 3
+        _check_extension(extension.value)
+    return signing
+
+
+def _check_extension(value: x509.ExtensionType) -> None:
+    match value:
+        case x509.BasicConstraints(ca=False):
+            return
+        case x509.KeyUsage() if not (value.key_cert_sign or value.crl_sign):
+            return
+        case x509.ExtendedKeyUsage() if list(value) == [ExtendedKeyUsageOID.CLIENT_AUTH]:
+            return
+        case _:
+            raise _bad_request("a client certificate, no authority and no further names", type(value).__name__)
+
+
+def _node_name(signing: x509.CertificateSigningRequest) -> str:
+    # 2
+    attributes = sorted((attribute.oid.dotted_string, str(attribute.value)) for attribute in signing.subject)
+    expected = {NameOID.COMMON_NAME.dotted_string, NameOID.ORGANIZATION_NAME.dotted_string}
+    found = dict(attributes)
+    if len(attributes) != len(expected) or found.keys() != expected:
+        raise _bad_request(f"one O ({ORGANISATION}) and one CN", signing.subject.rfc4514_string()[:200] or "no name")
+    if found[NameOID.ORGANIZATION_NAME.dotted_string] != ORGANISATION:
+        raise _bad_request(f"O = {ORGANISATION}", found[NameOID.ORGANIZATION_NAME.dotted_string][:200])
+    user = found[NameOID.COMMON_NAME.dotted_string]
+    name = user.removeprefix(USER_PREFIX)
+    if not user.startswith(USER_PREFIX) or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise _bad_request(f"CN = {USER_PREFIX}<name of a node>", user[:200])
+    return name
+
+
+def _role(role: join_pb2.Role) -> Role:
+    known = Role.from_message(role)
+    if known is None:
+        raise BadRequestError(f"role: expected control-plane or worker, got number {int(role)}", cause="role")
+    return known
+
+
+def _wireguard_key(key: bytes) -> bytes:
+    if len(key) != _WIREGUARD_KEY_SIZE or not any(key):
+        raise BadRequestError(
+            f"mesh key: expected {_WIREGUARD_KEY_SIZE} bytes, not all zero, got {len(key)}", cause="mesh-key"
+        )
+    return key
+
+
+def _host_key(line: str) -> str:
+    if line and not _HOST_KEY.fullmatch(line):
+        raise BadRequestError("host key: expected one OpenSSH line (ssh-ed25519 or ecdsa-sha2-…)", cause="host-key")
+    return line
+
+
+def _addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if len(addresses) > _MOST_ADDRESSES or not all(_ADDRESS.fullmatch(address) for address in addresses):
+        raise BadRequestError(
+            f"addresses: expected at most {_MOST_ADDRESSES} names or IP addresses, got {addresses!r:.200}",
+            cause="addresses",
+        )
+    return tuple(dict.fromkeys(addresses))
+
+
+def _bad_request(expected: str, got: str) -> BadRequestError:
+    return BadRequestError(f"certificate request: expected {expected}, got {got}", cause="certificate-request")

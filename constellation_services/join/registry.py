@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which machine is which node: NodeIdentity objects, and claims on disks and mesh addresses.
+
+1. The disk is claimed for the machine's identity (attack: another machine asks for the key of this disk).
+2. A mesh address is claimed for the node, so that no two have the same.
+3. The object named like the node is created. Whoever finds it there must be the same machine with the same role and
+   disk (attack: another machine takes the name, and with it the rights, of a node).
+
+A service that ends between two steps leaves claims of a node that comes again and finds them its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from lightkube import ApiError
+from lightkube.types import PatchType
+
+from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject, Role
+from constellation_services.join.errors import ForbiddenError, NotAdmittedError
+from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from ipaddress import IPv4Network
+
+    from lightkube import AsyncClient
+
+    from attestation.verdict import Verdict
+    from constellation_services.join.application import Application
+    from constellation_services.join.facts import Facts
+
+_RESERVED: Final = 256  # first addresses of the mesh, for what is no node
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """A machine that proved itself, and what it asks for.
+
+    Attributes:
+        application: what it asks for.
+        identity: what identifies its devices, SHA-256 in hexadecimal.
+        identity_kind: what that was computed from.
+        variant: platform that attested it.
+    """
+
+    application: Application
+    identity: str
+    identity_kind: str
+    variant: str
+
+    @classmethod
+    def of(cls, application: Application, verdict: Verdict) -> Applicant:
+        """Put together what was asked and what was proved.
+
+        Raises:
+            ForbiddenError: nothing identifies the machine.
+        """
+        return cls(application, identity_of(verdict), verdict.identity_kind, verdict.evidence.variant.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the cluster knows of a node after it asked.
+
+    Attributes:
+        identity: who it is.
+        earlier_token: note of a bootstrap token that it got before and that may still be there.
+    """
+
+    identity: NodeIdentity
+    earlier_token: str | None = None
+
+
+def identity_of(verdict: Verdict) -> str:
+    """Give what identifies a machine.
+
+    Raises:
+        ForbiddenError: nothing does; a disk could not be bound to it.
+    """
+    if verdict.identity is None:
+        raise ForbiddenError("identity: expected evidence that identifies the machine, got none", cause="identity")
+    return verdict.identity.hex()
+
+
+class Registry:
+    """Reads and writes who is who.
+
+    Args:
+        client: of the API server.
+        leases: claims.
+        facts: of the cluster; the network of the mesh is among them.
+    """
+
+    def __init__(self, client: AsyncClient, leases: Leases, facts: Facts) -> None:
+        self._client = client
+        self._leases = leases
+        self._facts = facts
+
+    async def register(self, applicant: Applicant, *, token_note: str, taken: Collection[str]) -> Registration:
+        """Make the applicant a node, or find that it is one.
+
+        Args:
+            applicant: who asks.
+            token_note: what is noted of the bootstrap token that it will get.
+            taken: mesh addresses that are known to be in use.
+
+        Returns:
+            What the cluster knows of it now.
+
+        Raises:
+            ForbiddenError: name or disk are another machine's.
+            NotAdmittedError: the mesh has no address left.
+            ApiError: the API server does not answer or refuses.
+        """
+        application = applicant.application
+        known = await self._read(application.name)
+        if known is not None:
+            _check_same(NodeIdentity.from_object(known), applicant)
+        await self._claim_disk(applicant)  # 1
+        if known is None:
+            address = await self._claim_address(application.name, taken)  # 2
+            wanted = _identity(applicant, address)
+            try:
+                await self._client.create(wanted.to_object(annotations={TOKEN_ANNOTATION: token_note}))  # 3
+            except ApiError as error:
+                if error.status.code != CONFLICT:
+                    raise
+                known = await self._client.get(NodeIdentityObject, application.name)
+            else:
+                return Registration(wanted)
+        return await self._renew(known, applicant, token_note)
+
+    async def of_disk(self, disk: str, identity: str) -> NodeIdentity:
+        """Find the node that holds a disk.
+
+        Raises:
+            ForbiddenError: nobody holds it, or another machine does.
+        """
+        holder = await self._leases.holder(_disk_claim(disk))
+        if holder is None:
+            raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
+        if holder != identity:
+            raise _not_yours(disk)
+        async for found in self._client.list(NodeIdentityObject, fields={"spec.disk": disk}):
+            node = NodeIdentity.from_object(found)
+            if node.identity == identity:
+                return node
+        raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
+
+    async def control_planes(self) -> set[str]:
+        """Give the names of all control planes."""
+        found = self._client.list(NodeIdentityObject, fields={"spec.role": Role.CONTROL_PLANE.value})
+        return {NodeIdentity.from_object(identity).name async for identity in found}
+
+    async def note_ticket(self, name: str) -> None:
+        """Note that a node got a ticket, for people."""
+        found = await self._read(name)
+        if found is None:
+            return
+        tickets = (found.get("status") or {}).get("tickets", 0) + 1
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        status = {"status": {"phase": "Admitted", "lastTicket": now, "tickets": tickets}}
+        await self._client.patch(NodeIdentityObject.Status, name, status, patch_type=PatchType.MERGE)
+
+    async def is_registered(self, applicant: Applicant) -> bool:
+        """Tell whether the applicant is a node already, in the role that it asks for."""
+        known = await self._read(applicant.application.name)
+        return known is not None and not _differences(NodeIdentity.from_object(known), applicant)
+
+    async def _claim_disk(self, applicant: Applicant) -> None:
+        application = applicant.application
+        holder = await self._leases.claim(
+            _disk_claim(application.disk), holder=applicant.identity, node=application.name
+        )
+        if holder != applicant.identity:
+            raise _not_yours(application.disk)
+
+    async def _claim_address(self, node: str, taken: Collection[str]) -> str:
+        network = self._facts.current()[0].mesh_network
+        for address in _candidates(network, node):
+            if address not in taken:
+                claim = "mesh-" + address.replace(".", "-")
+                if await self._leases.claim(claim, holder=node, node=node) == node:
+                    return address
+        raise NotAdmittedError(f"mesh {network}: no address is left", cause="mesh-full")
+
+    async def _renew(self, found: Any, applicant: Applicant, token_note: str) -> Registration:  # noqa: ANN401
+        known = NodeIdentity.from_object(found)
+        _check_same(known, applicant)
+        wanted = _identity(applicant, known.mesh_address)
+        before = found.metadata.annotations or {}
+        annotations = {**before, TOKEN_ANNOTATION: token_note}
+        await self._client.replace(
+            wanted.to_object(annotations=annotations, resource_version=found.metadata.resourceVersion)
+        )
+        return Registration(wanted, before.get(TOKEN_ANNOTATION))
+
+    async def _read(self, name: str) -> Any:  # noqa: ANN401
+        try:
+            return await self._client.get(NodeIdentityObject, name)
+        except ApiError as error:
+            if error.status.code != NOT_FOUND:
+                raise
+            return None
+
+
+def _identity(applicant: Applicant, mesh_address: str) -> NodeIdentity:
+    application = applicant.application
+    return NodeIdentity(
+        name=application.name,
+        role=application.role,
+        variant=applicant.variant,
+        identity=applicant.identity,
+        identity_kind=applicant.identity_kind,
+        disk=application.disk,
+        wireguard_public_key=application.wireguard_public_key,
+        host_key=application.host_key,
+        mesh_address=mesh_address,
+        addresses=application.addresses,
+    )
+
+
+def _differences(known: NodeIdentity, applicant: Applicant) -> list[str]:
+    wanted = _identity(applicant, known.mesh_address)
+    return [
+        f"{name}: expected {getattr(known, name)}, got {getattr(wanted, name)}"
+        for name in ("variant", "identity", "disk", "role")
+        if getattr(known, name) != getattr(wanted, name)
+    ]
+
+
+def _check_same(known: NodeIdentity, applicant: Applicant) -> None:
+    if differences := _differences(known, applicant):
+        raise ForbiddenError(
+            f"node {known.name} is another machine: {'; '.join(differences)}",
+            cause="name",
+            hint=f"if that machine is gone for good, forget it: constellation nodes forget {known.name}",
+        )
+
+
+def _not_yours(disk: str) -> ForbiddenError:
+    return ForbiddenError(f"disk {disk} belongs to another machine", cause="disk-of-another")
+
+
+def _disk_claim(disk: str) -> str:
+    return f"disk-{disk}"
+
+
+def _candidates(network: IPv4Network, node: str) -> Iterator[str]:
+    """Give the addresses of a mesh in an order of the node's own, so that nodes seldom try the same."""
+    places = network.num_addresses - _RESERVED - 1  # the last one is no host's
+    start = int.from_bytes(hashlib.sha256(node.encode()).digest()[:8], "big")
+    for step in range(places):
+        yield str(network[_RESERVED + (start + step) % places])

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Following objects of the API server: read them, watch them, and prove that one still sees.
+
+A watch can go quiet without an error. So each watch ends after half a minute and begins with reading again; whoever
+follows can ask how long ago the last good reading was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+from lightkube import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lightkube import AsyncClient
+
+WATCH: Final = 30  # seconds that one watch lasts
+TEMPORARY: Final = (ApiError, httpx2.HTTPError, OSError)
+"""What may go wrong between us and the API server."""
+
+_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts that fail
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Follower:
+    """Keeps the objects of one kind at hand.
+
+    Args:
+        client: of the API server.
+        kind: lightkube's class of the objects.
+        changed: called in the event loop with all objects, by name, at first and after every change.
+        namespace: of the objects; None for cluster-scoped ones.
+        name: of the only object that matters; None for all.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        kind: Any,  # noqa: ANN401 - lightkube has no common type of its classes
+        changed: Callable[[Mapping[str, Any]], None],
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._changed = changed
+        self._where: dict[str, Any] = {"namespace": namespace} if namespace is not None else {}
+        if name is not None:
+            self._where["fields"] = {"metadata.name": name}
+        self._objects: dict[str, Any] = {}
+        self._last: float | None = None
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the last good reading; None before the first."""
+        return asyncio.get_running_loop().time() - self._last if self._last is not None else None
+
+    async def run(self) -> None:
+        """Follow until cancelled, whatever the API server does."""
+        failures = 0
+        while True:
+            try:
+                await self._follow()
+                failures = 0
+            except TEMPORARY as error:
+                pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
+                failures += 1
+                _LOG.warning("cannot follow %s: %s; again in %g s", self._kind.__name__, error, pause)
+                await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        listing = self._client.list(self._kind, **self._where)
+        self._take({found.metadata.name: found async for found in listing})
+        version = listing.resourceVersion
+        watch = self._client.watch(self._kind, resource_version=version, server_timeout=2 * WATCH, **self._where)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH):
+                async for event, found in watch:
+                    self._see(event, found)
+
+    def _see(self, event: str, found: Any) -> None:  # noqa: ANN401
+        objects = dict(self._objects)
+        if event == "DELETED":
+            objects.pop(found.metadata.name, None)
+        else:
+            objects[found.metadata.name] = found
+        self._take(objects)
+
+    def _take(self, objects: dict[str, Any]) -> None:
+        self._last = asyncio.get_running_loop().time()
+        self._objects = objects
+        self._changed(objects)
