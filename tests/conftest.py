@@ -69,7 +69,5 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @pytest.fixture
 def clean_cluster(control_plane: ControlPlane) -> ControlPlane:
     """The API server without what other tests left, and with our namespace."""
-    from constellation_engine.testing.cleaning import clean  # noqa: PLC0415 - the same
-
-    clean(control_plane.client())
+    control_plane.clean()
     return control_plane

@@ -20,6 +20,7 @@ from lightkube import AsyncClient, Client, KubeConfig
 
 from constellation_engine.components import Store
 from constellation_engine.testing.arguments import ISSUER, Ports, api_server_arguments, etcd_arguments
+from constellation_engine.testing.cleaning import clean
 from constellation_engine.testing.kubeconfigs import ADMINISTRATOR, Kubeconfigs
 from constellation_engine.testing.pki import make_pki
 from constellation_engine.testing.programs import RunningProgram, Starter, free_port
@@ -111,6 +112,15 @@ class ControlPlane:
         """
         names = {"namespace": namespace, "service_account": service_account, "pod": pod, "node": node}
         return issue_token(self.client(), audience, seconds, **names)
+
+    def clean(self) -> None:
+        """Remove what tests left there; `constellation_engine.testing.cleaning` says what."""
+        clean(self.client())
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Of etcd and the API server, as far as they were started."""
+        return tuple(program.process.pid for program in (self._etcd, self._api_server) if program)
 
     def start_etcd(self) -> None:
         """Start etcd, with the data that it had, and wait until it is ready."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-STOP_TIMEOUT: Final = 10.0  # seconds from being asked to being killed
 LOG_TAIL: Final = 2000  # characters of a log file in an error
 PORTS: Final = range(20000, 32768)  # from there on Linux takes ports for outgoing connections
 
@@ -55,14 +54,6 @@ class RunningProgram:
         """Add the end of the log to a message."""
         tail = self.log_file.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
         return ControlPlaneError(f"{message}; its log ends with:\n{tail}", hint=f"all of it: {self.log_file}")
-
-    def stop(self) -> None:
-        """Ask it to end, wait, and kill it where it does not."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.kill()
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
