@@ -158,6 +158,8 @@ def _ask(condition: Condition) -> str | None:
         return _words(error)
     if answer is None or isinstance(answer, str):
         return answer
+    if inspect.iscoroutine(answer):
+        answer.close()  # it will never be awaited, and nobody has to be warned of that too
     message = f"the check of {condition.name!r} is a coroutine function: use wait_for_async"
     raise TypeError(message)
 
