@@ -81,7 +81,7 @@ async def wait_for_async(
 
     Args:
         conditions: what to wait for; checks that are no coroutine functions must be quick.
-        timeout: seconds; checks that are running then are cancelled.
+        timeout: seconds, more than 0; checks that are running then are cancelled.
         progress: as for `wait_for`.
 
     Raises:

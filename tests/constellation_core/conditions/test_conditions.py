@@ -40,11 +40,11 @@ def raises(error: Exception) -> Callable[[], str | None]:
 
 
 def test_nothing_to_wait_for(wait: Wait) -> None:
-    wait([], timeout=0)
+    wait([], timeout=0.05)
 
 
 def test_what_is_true_is_not_waited_for(wait: Wait) -> None:
-    wait([Condition("true", says(None))], timeout=0)
+    wait([Condition("true", says(None))], timeout=0.05)
 
 
 def test_waits_until_it_is_true(wait: Wait) -> None:
@@ -68,12 +68,12 @@ def test_what_was_true_once_is_not_asked_again(wait: Wait) -> None:
 def test_an_error_that_means_not_yet(wait: Wait) -> None:
     refused = Condition("reachable", raises(ConnectionRefusedError("refused")), not_yet=(OSError,))
     with pytest.raises(ConditionTimeoutError, match="last said: refused"):
-        wait([refused], timeout=0)
+        wait([refused], timeout=0.05)
 
 
 def test_an_error_without_words_says_its_name(wait: Wait) -> None:
     with pytest.raises(ConditionTimeoutError, match="last said: ConnectionResetError"):
-        wait([Condition("reachable", raises(ConnectionResetError()), not_yet=(OSError,))], timeout=0)
+        wait([Condition("reachable", raises(ConnectionResetError()), not_yet=(OSError,))], timeout=0.05)
 
 
 def test_any_other_error_ends_the_waiting(wait: Wait) -> None:
@@ -97,7 +97,7 @@ def test_a_coroutine_needs_a_loop() -> None:
         """Be true."""
 
     with pytest.raises(TypeError, match="wait_for_async"):
-        wait_for([Condition("async", check)], timeout=0)
+        wait_for([Condition("async", check)], timeout=0.05)
 
 
 async def test_checks_run_side_by_side() -> None:
