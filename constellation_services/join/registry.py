@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which machine is which node: NodeIdentity objects, and claims on disks and mesh addresses.
 
-1. The disk is claimed for the machine's identity (attack: another machine asks for the key of this disk).
+1. The disk is claimed for the node and its machine (attack: another machine asks for the key of this disk).
 2. A mesh address is claimed for the node, so that no two have the same.
 3. The object named like the node is created. Whoever finds it there must be the same machine with the same role and
    disk (attack: another machine takes the name, and with it the rights, of a node).
@@ -142,15 +142,13 @@ class Registry:
             ForbiddenError: nobody holds it, or another machine does.
         """
         holder = await self._leases.holder(_disk_claim(disk))
-        if holder is None:
-            raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
-        if holder != identity:
+        name, _, holding = (holder or "").partition("/")
+        if holder is not None and holding != identity:
             raise _not_yours(disk)
-        async for found in self._client.list(NodeIdentityObject, fields={"spec.disk": disk}):
-            node = NodeIdentity.from_object(found)
-            if node.identity == identity:
-                return node
-        raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
+        found = await self._read(name) if name else None
+        if found is None or NodeIdentity.from_object(found).disk != disk:
+            raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
+        return NodeIdentity.from_object(found)
 
     async def control_planes(self) -> set[str]:
         """Give the names of all control planes."""
@@ -174,10 +172,9 @@ class Registry:
 
     async def _claim_disk(self, applicant: Applicant) -> None:
         application = applicant.application
-        holder = await self._leases.claim(
-            _disk_claim(application.disk), holder=applicant.identity, node=application.name
-        )
-        if holder != applicant.identity:
+        mine = f"{application.name}/{applicant.identity}"
+        holder = await self._leases.claim(_disk_claim(application.disk), holder=mine, node=application.name)
+        if holder != mine:
             raise _not_yours(application.disk)
 
     async def _claim_address(self, node: str, taken: Collection[str]) -> str:
@@ -244,7 +241,9 @@ def _check_same(known: NodeIdentity, applicant: Applicant) -> None:
 
 
 def _not_yours(disk: str) -> ForbiddenError:
-    return ForbiddenError(f"disk {disk} belongs to another machine", cause="disk-of-another")
+    return ForbiddenError(
+        f"disk {disk} belongs to another machine, or to this one under another name", cause="disk-of-another"
+    )
 
 
 def _disk_claim(disk: str) -> str:
