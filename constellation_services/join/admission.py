@@ -8,6 +8,7 @@ gets the keys of the cluster.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ from constellation_services.join.errors import ForbiddenError, NotAdmittedError,
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from lightkube import AsyncClient
 
     from constellation_core.join_config import ControlPlanes
@@ -47,8 +50,9 @@ class Admission:
     leases: Leases
     turn: int
 
-    async def admit(self, applicant: Applicant, rule: ControlPlanes) -> None:
-        """Let a control plane pass, or say why not.
+    @asynccontextmanager
+    async def admitted(self, applicant: Applicant, rule: ControlPlanes) -> AsyncIterator[None]:
+        """Let a control plane pass, or say why not. It gives its turn back if it gets no ticket.
 
         1. Who is a control plane of the cluster already may ask again.
         2. A person approves, where the cluster demands it.
@@ -61,27 +65,35 @@ class Admission:
             TryAgainError: approval is pending, or it is another one's turn.
         """
         if applicant.application.role is not Role.CONTROL_PLANE or await self.registry.is_registered(applicant):
-            return  # 1
+            yield  # 1
+            return
         if rule.approval:
             await self._require_approval(applicant)  # 2
         name = applicant.application.name
         turn = await self.leases.take_turn(TURN, holder=name, seconds=self.turn, is_over=self._has_joined)  # 3
         if turn != name:
             raise TryAgainError(f"control plane {turn} is joining; one joins at a time", cause="not-your-turn")
-        others = await self.registry.control_planes() - {name}  # 4
-        if len(others) >= rule.max:
+        try:
+            await self._require_place(name, rule)  # 4
+            yield
+        except BaseException:
             await self.leases.release(TURN)
-            raise NotAdmittedError(
-                f"control planes: expected at most {rule.max}, got another one",
-                cause="too-many-control-planes",
-                hint="raise controlPlanes.max in join-config, or forget a control plane that is gone",
-            )
+            raise
 
     async def note_admitted(self, applicant: Applicant) -> None:
         """Note that a request which waited for a decision was let in."""
         request = await self._request(applicant.application.name)
         if request is not None:
             await self._set_phase(request, "Admitted")
+
+    async def _require_place(self, name: str, rule: ControlPlanes) -> None:
+        others = await self.registry.control_planes() - {name}
+        if len(others) >= rule.max:
+            raise NotAdmittedError(
+                f"control planes: expected at most {rule.max}, got another one",
+                cause="too-many-control-planes",
+                hint="raise controlPlanes.max in join-config, or forget a control plane that is gone",
+            )
 
     async def _require_approval(self, applicant: Applicant) -> None:
         request = await self._request(applicant.application.name) or await self._ask(applicant)

@@ -88,8 +88,8 @@ class JoinService(JoinBase):
         asked.who = application.name
         applicant = Applicant.of(application, verdict)
         facts, programs = self.facts.current()
-        await self.admission.admit(applicant, self.acceptance.control_planes)
-        ticket = await self.office.issue(applicant, facts, programs)
+        async with self.admission.admitted(applicant, self.acceptance.control_planes):
+            ticket = await self.office.issue(applicant, facts, programs)
         if application.role is Role.CONTROL_PLANE:
             self.news.later(lambda: self.admission.note_admitted(applicant))
         self.news.later(lambda: self.office.registry.note_ticket(application.name))
