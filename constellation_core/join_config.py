@@ -120,7 +120,7 @@ class JoinConfig:
         """
         try:
             return _read(Fields(load_yaml(text, max_size=MAX_SIZE), OBJECT_NAME, _KNOWN))
-        except AttestationError as error:
+        except (AttestationError, ConfigError) as error:
             prefix = "" if str(error).startswith(OBJECT_NAME) else f"{OBJECT_NAME}: "
             raise ConfigError(f"{prefix}{error}", hint=error.hint) from error
 

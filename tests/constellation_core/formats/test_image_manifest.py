@@ -11,8 +11,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -27,6 +26,9 @@ from constellation_core.component_list import Component
 from constellation_core.errors import ConfigError
 from constellation_core.image_manifest import MAX_SIZE, ImageManifest, SignedManifest, sign
 from constellation_proto import attest_pb2
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORD: dict[str, Any] = {
     "version": 1,
