@@ -19,11 +19,19 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from attestation.errors import AttestationError, MalformedError
 from attestation.verdict import Mismatch
 from constellation_core.channel.binding import NONCE_SIZE, VERSION, Role, TlsFacts
-from constellation_core.errors import InsecureConnectionError, PeerNotAcceptedError, PeerUnavailableError, RefusedError
+from constellation_core.errors import (
+    BusyError,
+    InsecureConnectionError,
+    PeerNotAcceptedError,
+    PeerUnavailableError,
+    RefusedError,
+)
 from constellation_core.image_manifest import SignedManifest
 from constellation_proto import attest_pb2
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from attestation.verdict import Verdict
     from constellation_core.channel.stream import FrameStream
     from constellation_core.channel.workers import Workers
@@ -52,6 +60,8 @@ async def meet_server(stream: FrameStream, workers: Workers) -> Verdict:
         attest_pb2.ClientHello(version=VERSION, nonce=own_nonce, variants=workers.variants, will_attest=workers.attests)
     )
     hello = await stream.receive(attest_pb2.ServerHello)
+    if hello.code != attest_pb2.CODE_UNSPECIFIED:
+        raise _try_again()
     _check_nonce(hello.nonce, own_nonce)
     # 2, 3
     expected = tls.binding(Role.SERVER, nonce_of_peer=own_nonce, own_nonce=hello.nonce)
@@ -96,6 +106,7 @@ async def meet_client(
     tls: TlsFacts,
     workers: Workers,
     image: SignedManifest | None,
+    turn: AbstractAsyncContextManager[None],
 ) -> Verdict | None:
     """Go through the rest of the exchange as a server. The verdict is sent last.
 
@@ -105,6 +116,7 @@ async def meet_client(
         tls: facts of the connection.
         workers: who makes and judges evidence.
         image: signed manifest of our own image; None sends none.
+        turn: at our device.
 
     Returns:
         What we think of the client: accepted; None where clients do not attest.
@@ -113,14 +125,17 @@ async def meet_client(
         PeerNotAcceptedError: we do not accept the client; it was told.
         InsecureConnectionError: a frame is not what it must be; the client was told.
         PeerUnavailableError: the client went away.
-        AttestationError: our own device failed.
+        BusyError: the client's turn at our device did not come; it was told.
+        AttestationError: our own device failed; the client was told.
     """
     # 1
     own_nonce = secrets.token_bytes(NONCE_SIZE)
     try:
-        evidence = await workers.issue(tls.binding(Role.SERVER, nonce_of_peer=hello.nonce, own_nonce=own_nonce))
-    except AttestationError:
-        _tell(stream, attest_pb2.CODE_UNAVAILABLE)
+        async with turn:
+            evidence = await workers.issue(tls.binding(Role.SERVER, nonce_of_peer=hello.nonce, own_nonce=own_nonce))
+    except (AttestationError, BusyError) as error:
+        code = attest_pb2.CODE_BUSY if isinstance(error, BusyError) else attest_pb2.CODE_UNAVAILABLE
+        stream.send(attest_pb2.ServerHello(code=code))
         raise
     stream.send(
         attest_pb2.ServerHello(
@@ -168,12 +183,16 @@ def _tell(stream: FrameStream, code: attest_pb2.Code, mismatches: tuple[Mismatch
 
 def _refused(answer: attest_pb2.Verdict) -> NoReturn:
     if answer.code in _TRY_AGAIN:
-        raise PeerUnavailableError("the server cannot take us now", hint="try again")
+        raise _try_again()
     reasons = [Mismatch(reason.name, reason.expected, reason.got, reason.hint) for reason in answer.mismatches]
     told = "; ".join(map(str, reasons)) or "it does not tell strangers why"
     raise RefusedError(
         f"the server does not accept this machine: {told}", mismatches=reasons, hint="the server's log has every reason"
     )
+
+
+def _try_again() -> PeerUnavailableError:
+    return PeerUnavailableError("the server cannot take us now", hint="try again")
 
 
 def _not_accepted(who: str, verdict: Verdict) -> PeerNotAcceptedError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from attestation.errors import AttestationError
 from constellation_core.errors import (
+    BusyError,
     ChannelError,
     InsecureConnectionError,
     PeerNotAcceptedError,
@@ -36,6 +37,7 @@ class Reason(Enum):
     TIMEOUT = "timeout"
     CLOSED = "closed"  # the peer went away
     CROWDED = "crowded"  # it was silent, and others needed the place
+    BUSY = "busy"  # too many wanted a signature of our device
     OWN_DEVICE = "device"  # our own evidence could not be made
     UNEXPECTED = "unexpected"
 
@@ -45,6 +47,7 @@ class Reason(Enum):
         kinds: tuple[tuple[type[BaseException], Reason], ...] = (
             (PeerNotAcceptedError, cls.NOT_ACCEPTED),
             (PeerUnavailableError, cls.CLOSED),
+            (BusyError, cls.BUSY),
             (InsecureConnectionError, cls.PROTOCOL),
             (ChannelError, cls.PROTOCOL),
             (AttestationError, cls.OWN_DEVICE),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.channel.exchange import hear_client, meet_client
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from attestation.issuer import Issuer
     from attestation.verdict import Verdict
+    from constellation_core.channel.turns import Turns
     from constellation_core.channel.verifier import Verifier
     from constellation_core.image_manifest import SignedManifest
 
@@ -52,6 +53,7 @@ class AttestedServer:
         image: signed manifest of our own image, for clients of other images.
         observer: hears of every connection.
         limits: how many peers may be where.
+        turns: whose turn it is at our device; None where whoever is pending may have a signature.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class AttestedServer:
         image: SignedManifest | None = None,
         observer: Observer | None = None,
         limits: Limits | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._limits = limits or Limits()
+        self._turns = turns
         self._silent = Room(self._limits.silent)
         self._pending = Room(self._limits.pending, self._limits.patience)
         self._served = Room(self._limits.served)
@@ -182,8 +186,9 @@ class AttestedServer:
             hello = await hear_client(stream)
         finally:
             self._silent.leave(guest)
+        turn = self._turns.turn(guest.address) if self._turns is not None else nullcontext()
         async with self._pending.place(guest):
-            return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image)
+            return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image, turn=turn)
 
     def _serve(self, stream: FrameStream, guest: Guest, verdict: Verdict | None) -> None:
         guest.dismiss = stream.transport.abort

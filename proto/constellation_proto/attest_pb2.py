@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n constellation_proto/attest.proto\x12\x17\x63onstellation.attest.v1\"T\n\x0b\x43lientHello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x10\n\x08variants\x18\x03 \x03(\t\x12\x13\n\x0bwill_attest\x18\x04 \x01(\x08\"\x92\x01\n\x0bServerHello\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x0c\x12\x36\n\x05image\x18\x03 \x01(\x0b\x32\'.constellation.attest.v1.SignedManifest\x12\x18\n\x10\x64\x65mands_evidence\x18\x04 \x01(\x08\x12\x10\n\x08variants\x18\x05 \x03(\t\"\"\n\x0e\x43lientEvidence\x12\x10\n\x08\x65vidence\x18\x01 \x01(\x0c\"m\n\x07Verdict\x12+\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1d.constellation.attest.v1.Code\x12\x35\n\nmismatches\x18\x02 \x03(\x0b\x32!.constellation.attest.v1.Mismatch\"E\n\x08Mismatch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t\x12\x0b\n\x03got\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"5\n\x0eSignedManifest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c*\x81\x01\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x11\n\rCODE_ACCEPTED\x10\x01\x12\x15\n\x11\x43ODE_NOT_ACCEPTED\x10\x02\x12\x14\n\x10\x43ODE_BAD_REQUEST\x10\x03\x12\r\n\tCODE_BUSY\x10\x04\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n constellation_proto/attest.proto\x12\x17\x63onstellation.attest.v1\"T\n\x0b\x43lientHello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x10\n\x08variants\x18\x03 \x03(\t\x12\x13\n\x0bwill_attest\x18\x04 \x01(\x08\"\xbf\x01\n\x0bServerHello\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x0c\x12\x36\n\x05image\x18\x03 \x01(\x0b\x32\'.constellation.attest.v1.SignedManifest\x12\x18\n\x10\x64\x65mands_evidence\x18\x04 \x01(\x08\x12\x10\n\x08variants\x18\x05 \x03(\t\x12+\n\x04\x63ode\x18\x06 \x01(\x0e\x32\x1d.constellation.attest.v1.Code\"\"\n\x0e\x43lientEvidence\x12\x10\n\x08\x65vidence\x18\x01 \x01(\x0c\"m\n\x07Verdict\x12+\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1d.constellation.attest.v1.Code\x12\x35\n\nmismatches\x18\x02 \x03(\x0b\x32!.constellation.attest.v1.Mismatch\"E\n\x08Mismatch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t\x12\x0b\n\x03got\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"5\n\x0eSignedManifest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c*\x81\x01\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x11\n\rCODE_ACCEPTED\x10\x01\x12\x15\n\x11\x43ODE_NOT_ACCEPTED\x10\x02\x12\x14\n\x10\x43ODE_BAD_REQUEST\x10\x03\x12\r\n\tCODE_BUSY\x10\x04\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'constellation_proto.attest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CODE']._serialized_start=570
-  _globals['_CODE']._serialized_end=699
+  _globals['_CODE']._serialized_start=615
+  _globals['_CODE']._serialized_end=744
   _globals['_CLIENTHELLO']._serialized_start=61
   _globals['_CLIENTHELLO']._serialized_end=145
   _globals['_SERVERHELLO']._serialized_start=148
-  _globals['_SERVERHELLO']._serialized_end=294
-  _globals['_CLIENTEVIDENCE']._serialized_start=296
-  _globals['_CLIENTEVIDENCE']._serialized_end=330
-  _globals['_VERDICT']._serialized_start=332
-  _globals['_VERDICT']._serialized_end=441
-  _globals['_MISMATCH']._serialized_start=443
-  _globals['_MISMATCH']._serialized_end=512
-  _globals['_SIGNEDMANIFEST']._serialized_start=514
-  _globals['_SIGNEDMANIFEST']._serialized_end=567
+  _globals['_SERVERHELLO']._serialized_end=339
+  _globals['_CLIENTEVIDENCE']._serialized_start=341
+  _globals['_CLIENTEVIDENCE']._serialized_end=375
+  _globals['_VERDICT']._serialized_start=377
+  _globals['_VERDICT']._serialized_end=486
+  _globals['_MISMATCH']._serialized_start=488
+  _globals['_MISMATCH']._serialized_end=557
+  _globals['_SIGNEDMANIFEST']._serialized_start=559
+  _globals['_SIGNEDMANIFEST']._serialized_end=612
 # @@protoc_insertion_point(module_scope)

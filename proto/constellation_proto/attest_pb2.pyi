@@ -35,18 +35,20 @@ class ClientHello(_message.Message):
     def __init__(self, version: _Optional[str] = ..., nonce: _Optional[bytes] = ..., variants: _Optional[_Iterable[str]] = ..., will_attest: _Optional[bool] = ...) -> None: ...
 
 class ServerHello(_message.Message):
-    __slots__ = ("nonce", "evidence", "image", "demands_evidence", "variants")
+    __slots__ = ("nonce", "evidence", "image", "demands_evidence", "variants", "code")
     NONCE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     DEMANDS_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     nonce: bytes
     evidence: bytes
     image: SignedManifest
     demands_evidence: bool
     variants: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, nonce: _Optional[bytes] = ..., evidence: _Optional[bytes] = ..., image: _Optional[_Union[SignedManifest, _Mapping]] = ..., demands_evidence: _Optional[bool] = ..., variants: _Optional[_Iterable[str]] = ...) -> None: ...
+    code: Code
+    def __init__(self, nonce: _Optional[bytes] = ..., evidence: _Optional[bytes] = ..., image: _Optional[_Union[SignedManifest, _Mapping]] = ..., demands_evidence: _Optional[bool] = ..., variants: _Optional[_Iterable[str]] = ..., code: _Optional[_Union[Code, str]] = ...) -> None: ...
 
 class ClientEvidence(_message.Message):
     __slots__ = ("evidence",)

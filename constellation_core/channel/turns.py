@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whose turn it is to cost our device a signature.
+
+A TPM signs one thing at a time, slowly, and whoever asks costs it a signature before proving anything. So every
+signature for a stranger, whatever it is for, is a turn, and turns are given
+
+1. one at a time (attack: a queue at the device that nobody sees),
+2. not more often than a rate, with a burst after a pause (attack: wear the device out),
+3. by lanes, one for each source address, in rotation (attack: one address asks so often that nobody else is heard),
+4. to at most so many that wait, few of them in one lane, and nobody waits for ever (attack: fill the memory),
+5. to loopback before all others: who comes from there was let in by somebody else, as by `kubectl port-forward`.
+
+Whoever controls more addresses than there are places can still keep others out for as long as it goes on: 5 is the way
+around.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from constellation_core.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+_CUSTOMER: Final = 64  # bits of an IPv6 address that say whose it is; the rest is for its owner to choose
+
+
+class _Lane(NamedTuple):
+    """Where those wait that cannot be told apart."""
+
+    outside: bool
+    name: str
+
+    @classmethod
+    def of(cls, address: str) -> _Lane:
+        """Find the lane of an address."""
+        try:
+            parsed = ip_address(address.partition("%")[0])
+        except ValueError:
+            return cls(outside=True, name=address)
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        if isinstance(parsed, IPv6Address) and not parsed.is_loopback:
+            return cls(outside=True, name=str(ip_network((parsed, _CUSTOMER), strict=False)))
+        return cls(outside=not parsed.is_loopback, name=str(parsed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """How many turns there are.
+
+    Attributes:
+        per_second: turns, for ever.
+        burst: turns at once, after a pause.
+        waiting: peers that wait.
+        lane: peers that wait in one lane.
+        patience: seconds that a peer waits.
+    """
+
+    per_second: float = 4.0
+    burst: int = 16
+    waiting: int = 32
+    lane: int = 4
+    patience: float = 20.0
+
+
+class Turns:
+    """Gives turns.
+
+    Args:
+        limits: how many there are.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, limits: TurnLimits | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits or TurnLimits()
+        self._clock = clock
+        self._credit = float(self._limits.burst)  # turns that may be given now
+        self._credited = clock()
+        self._lanes: OrderedDict[_Lane, deque[asyncio.Future[None]]] = OrderedDict()
+        self._taken = False
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Count those who wait."""
+        return sum(map(len, self._lanes.values()))
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Wait for a turn, and hold it for as long as the block runs.
+
+        Args:
+            address: where the peer comes from: an IP address, or any other name of a lane.
+
+        Raises:
+            BusyError: too many wait already, or the turn did not come in time.
+        """
+        await self._wait(_Lane.of(address))
+        try:
+            yield
+        finally:
+            self._end()
+
+    async def _wait(self, lane: _Lane) -> None:
+        waiter = self._line_up(lane)
+        self._give()
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                await waiter
+        except BaseException as error:
+            self._leave(lane, waiter)
+            if isinstance(error, TimeoutError):
+                raise self._busy(f"no turn within {self._limits.patience:g} s") from None
+            raise
+
+    def _line_up(self, lane: _Lane) -> asyncio.Future[None]:
+        before = len(self._lanes.get(lane, ()))
+        if before >= self._limits.lane:
+            raise self._busy(f"{before} requests of this address wait already")
+        if len(self) >= self._limits.waiting:
+            self._make_room(lane)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lanes.setdefault(lane, deque()).append(waiter)
+        return waiter
+
+    def _make_room(self, newcomer: _Lane) -> None:
+        """Send away who came last in the longest lane, if the newcomer has a better right."""
+        longest = max(self._lanes, key=lambda lane: (lane.outside, len(self._lanes[lane])))
+        shorter = len(self._lanes.get(newcomer, ())) + 1 < len(self._lanes[longest])
+        if newcomer.outside > longest.outside or (newcomer.outside == longest.outside and not shorter):
+            raise self._busy(f"{len(self)} requests wait already")
+        sent_away = self._lanes[longest][-1]
+        self._remove(longest, sent_away)
+        sent_away.set_exception(self._busy("others had waited for longer"))
+
+    def _leave(self, lane: _Lane, waiter: asyncio.Future[None]) -> None:
+        line = self._lanes.get(lane, ())
+        if waiter in line:
+            self._remove(lane, waiter)
+        elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self._end()  # its turn came in the moment in which it went away
+
+    def _remove(self, lane: _Lane, waiter: asyncio.Future[None]) -> None:
+        self._lanes[lane].remove(waiter)
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+
+    def _end(self) -> None:
+        self._taken = False
+        self._give()
+
+    def _give(self) -> None:
+        """Give the next turn, if there is one to give and somebody waits."""
+        if self._taken or not self._lanes:
+            return
+        now = self._clock()
+        earned = (now - self._credited) * self._limits.per_second
+        self._credit, self._credited = min(self._limits.burst, self._credit + earned), now
+        if self._credit < 1:
+            self._set_alarm((1 - self._credit) / self._limits.per_second)
+            return
+        self._credit -= 1
+        self._taken = True
+        self._next().set_result(None)
+
+    def _next(self) -> asyncio.Future[None]:
+        lane = min(self._lanes, key=lambda lane: lane.outside)  # the first of several equals
+        waiter = self._lanes[lane][0]
+        self._lanes.move_to_end(lane)
+        self._remove(lane, waiter)
+        return waiter
+
+    def _set_alarm(self, seconds: float) -> None:
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._give()
+
+    def _busy(self, reason: str) -> BusyError:
+        seconds = max(1.0, (len(self) + 1) / self._limits.per_second)
+        return BusyError(
+            f"this node is asked too often: {reason}", retry_after=seconds, hint=f"try again in {seconds:.0f} s"
+        )
