@@ -45,8 +45,8 @@ def canonical_uuid(text: str) -> str:
     try:
         canonical = str(uuid.UUID(text))
     except (ValueError, AttributeError, TypeError):
-        canonical = ""
-    if canonical != text:
+        canonical = None
+    if canonical is None or canonical != text:
         raise ConfigError(
             f"disk id: expected a UUID in lower case, got {text!r:.80}", hint="see `cryptsetup luksUUID DEVICE`"
         )
