@@ -4,7 +4,7 @@
 
 | who | may |
 |---|---|
-| join-service | write NodeIdentity and the status of JoinRequest, hold leases, make and delete bootstrap tokens |
+| join-service | write NodeIdentity, make JoinRequest, hold leases, make bootstrap tokens and delete them |
 | key-service | ask whose a token is; keep wrapped keys where a key management service wraps them |
 | verification-service | nothing: it has no token |
 | group system:nodes | read NodeIdentity, with the client certificate of the kubelet |
@@ -22,8 +22,9 @@ from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
 from lightkube.resources.core_v1 import ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
+from constellation_core.cluster_objects import GROUP
 from constellation_core.names import NAMESPACE
-from constellation_engine.cluster.manifests.names import GROUP, PART_OF, SYSTEM_NAMESPACE, Service
+from constellation_engine.cluster.manifests.names import PART_OF, SYSTEM_NAMESPACE, Service
 
 if TYPE_CHECKING:
     from constellation_engine.cluster.manifests.manifest import Manifest
@@ -60,23 +61,20 @@ def _core(resources: list[str], verbs: list[str], *, names: list[str] | None = N
 
 
 _JOIN_IN_CLUSTER: Final = [
-    _ours(["nodeidentities"], [*READ, "create", "update"]),
-    _ours(["joinrequests"], [*READ, "create"]),  # the decision is a person's
-    _ours(["nodeidentities/status", "joinrequests/status"], ["update", "patch"]),
+    _ours(["nodeidentities"], [*READ, "create", "update", "patch"]),
+    _ours(["joinrequests"], ["get", "create"]),  # the decision is a person's
+    _ours(["nodeidentities/status", "joinrequests/status"], ["patch"]),
     _core(["nodes"], ["get", "list"]),
 ]
 
 _JOIN_IN_NAMESPACE: Final = [
-    PolicyRule(
-        apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=[*READ, "create", "update", "patch", "delete"]
-    ),
-    _core(["configmaps"], ["get"]),  # components-<SHA-256>: a name that RBAC cannot know
-    _core(["configmaps"], ["list", "watch"], names=["join-config", "cluster"]),
-    _core(["configmaps"], ["update", "patch"], names=["join-config-history"]),  # it is there: see `namespace`
-    PolicyRule(apiGroups=["", "events.k8s.io"], resources=["events"], verbs=["create", "patch"]),
+    PolicyRule(apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=["get", "create", "update", "delete"]),
+    _core(["configmaps"], READ),  # one is called components-<SHA-256>, which RBAC cannot know
+    _core(["configmaps"], ["update"], names=["join-config-history"]),  # it is there: see `namespace`
+    _core(["events"], ["create"]),
 ]
 
-_JOIN_BOOTSTRAP_TOKENS: Final = [_core(["secrets"], ["create", "list", "delete"])]
+_JOIN_BOOTSTRAP_TOKENS: Final = [_core(["secrets"], ["create", "delete"])]
 
 _KEYS_IN_CLUSTER: Final = [
     PolicyRule(apiGroups=["authentication.k8s.io"], resources=["tokenreviews"], verbs=["create"])

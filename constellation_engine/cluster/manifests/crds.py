@@ -26,7 +26,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
 from attestation.variant import Variant
-from constellation_engine.cluster.manifests.names import GROUP, PART_OF, VERSION
+from constellation_core.cluster_objects import GROUP, Role
+from constellation_engine.cluster.manifests.names import PART_OF
 from constellation_engine.cluster.manifests.schema import choice, constant, count, record, text, time, unique
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
 
 _WHO: Final = {
-    "role": constant(choice("What the node is in the cluster.", ("control-plane", "worker"))),
+    "role": constant(choice("What the node is in the cluster.", [role.value for role in Role])),
     "variant": constant(choice("The platform that attested it.", [variant.value for variant in Variant])),
     "identity": constant(text("What identifies its devices, SHA-256 in hexadecimal.", longest=64, pattern=_DIGEST)),
     "disk": constant(text("LUKS UUID of its state disk, in lower case.", longest=36, pattern=_UUID)),
@@ -121,7 +122,7 @@ def _definition(
     columns: list[CustomResourceColumnDefinition],
 ) -> CustomResourceDefinition:
     version = CustomResourceDefinitionVersion(
-        name=VERSION,
+        name="v1",
         served=True,
         storage=True,
         schema=CustomResourceValidation(openAPIV3Schema=schema),

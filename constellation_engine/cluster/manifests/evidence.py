@@ -2,22 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a pod gets at the devices that sign evidence, with the least privilege that works.
 
-A host path is not enough: whatever its permissions, the container's device cgroup refuses to open the device, and only
-`privileged: true` would switch that off, together with every other protection. Instead, pods name a runtime class. Its
-handler is in the node image's containerd configuration, with a `base_runtime_spec` (an OCI runtime specification) that
-adds one device and one cgroup rule. So the contract with the node image is:
+A host path is not enough: whatever its permissions, the device cgroup of a container refuses to open the device, and
+only `privileged: true` would lift that, together with every other protection. So pods name a runtime class, and the
+handler behind it, in the containerd configuration of the node image, adds the device. The contract with that image:
 
-    handler `constellation-evidence`, runc, base_runtime_spec = containerd's default, and
-    linux.devices           /dev/tpmrm0 or /dev/sev-guest of this machine, mode 0660, uid 0, gid 65532
-    linux.resources.devices allow these, access "rw"
+    handler `constellation-evidence`: runc, with a `base_runtime_spec` that is containerd's default, and in it
+    linux.devices             /dev/tpmrm0 and /dev/sev-guest, those that the machine has: mode 0660, uid 0, gid 65532
+    linux.resources.devices   allow the same, access "rw"
 
-Everything else is ordinary files of the host:
+What else evidence needs are files of the host:
 
 | Technology | What | As whom |
 |---|---|---|
-| TPM | the boot log in securityfs, mode 0440 of root:root, read-only | 65532 with supplementary group 0 |
+| TPM | the boot log, in securityfs, mode 0440 of root:root | 65532 with the supplementary group 0 |
 | SEV-SNP | nothing but the device | 65532 |
-| TDX | configfs-TSM, where only root can make an entry, and the firmware's log, mode 0400 | root without capabilities |
+| TDX | configfs-TSM, where only root can make an entry | root without capabilities |
 
 `constellation_engine.cluster.manifests.admission` keeps the runtime class to our own namespace.
 """
@@ -36,16 +35,14 @@ from constellation_engine.cluster.manifests.names import PART_OF
 
 RUNTIME_CLASS: Final = "constellation-evidence"
 
-_REPORTS_BY_DEVICE: Final = frozenset({Variant.QEMU_SNP, Variant.AWS_SEV_SNP, Variant.GCP_SEV_SNP})
-"""Where the guest asks the secure processor itself; on Azure the paravisor has done so."""
-_QUOTES_BY_CONFIGFS: Final = frozenset({Variant.QEMU_TDX, Variant.GCP_TDX})
+_ASKS_THE_PROCESSOR: Final = frozenset({Variant.QEMU_SNP, Variant.AWS_SEV_SNP, Variant.GCP_SEV_SNP})
+"""Where the guest itself has the secure processor sign; on Azure the paravisor has done so."""
+_ASKS_BY_CONFIGFS: Final = frozenset({Variant.QEMU_TDX, Variant.GCP_TDX})
+_ASKS_METADATA_SERVICE: Final = frozenset({Variant.AZURE_SEV_SNP, Variant.AZURE_TDX})
 
-_TPM_LOG: Final = "/sys/kernel/security/tpm0"
-_CONFIGFS: Final = "/sys/kernel/config"  # all of it: in the container's sysfs nothing below it can be mounted on
-_ACPI_DATA: Final = "/sys/firmware/acpi/tables/data"
-_SHOWN_LOG: Final = (
-    "/run/constellation/boot-log"  # container runtimes hide /sys/firmware, and securityfs is not in /sys
-)
+# Whole file systems, because a container's sysfs has mount points for these, and for nothing below them.
+_SECURITYFS: Final = "/sys/kernel/security"
+_CONFIGFS: Final = "/sys/kernel/config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +51,16 @@ class EvidenceAccess:
 
     Attributes:
         runtime_class: brings devices; None where none is needed.
-        volumes: files of the host.
+        volumes: file systems of the host.
         mounts: where the container sees them.
-        arguments: of the program, that say so.
         as_root: whether the user must be root, without capabilities.
         groups: supplementary groups.
-        asks_metadata_service: whether certificates come from the cloud's metadata service.
+        asks_metadata_service: whether a part of the evidence comes from the cloud's metadata service.
     """
 
     runtime_class: str | None = None
     volumes: tuple[Volume, ...] = ()
     mounts: tuple[VolumeMount, ...] = ()
-    arguments: tuple[str, ...] = ()
     as_root: bool = False
     groups: tuple[int, ...] = ()
     asks_metadata_service: bool = False
@@ -73,23 +68,18 @@ class EvidenceAccess:
 
 def evidence_access(variant: Variant) -> EvidenceAccess:
     """Give what a pod needs on machines of a variant."""
-    if variant in _QUOTES_BY_CONFIGFS:
-        return EvidenceAccess(
-            volumes=(host_directory("configfs", _CONFIGFS), host_directory("boot-log", _ACPI_DATA)),
-            mounts=(VolumeMount(name="configfs", mountPath=_CONFIGFS), read_only("boot-log", _SHOWN_LOG)),
-            arguments=(f"--boot-log={_SHOWN_LOG}/CCEL",),
-            as_root=True,
-        )
+    if variant in _ASKS_BY_CONFIGFS:
+        mount = VolumeMount(name="configfs", mountPath=_CONFIGFS)
+        return EvidenceAccess(volumes=(host_directory("configfs", _CONFIGFS),), mounts=(mount,), as_root=True)
     if Technology.TPM in variant.technologies:
         return EvidenceAccess(
             runtime_class=RUNTIME_CLASS,
-            volumes=(host_directory("boot-log", _TPM_LOG),),
-            mounts=(read_only("boot-log", _SHOWN_LOG),),
-            arguments=(f"--boot-log={_SHOWN_LOG}/binary_bios_measurements",),
+            volumes=(host_directory("securityfs", _SECURITYFS),),
+            mounts=(read_only("securityfs", _SECURITYFS),),
             groups=(0,),
-            asks_metadata_service=variant in (Variant.AZURE_SEV_SNP, Variant.AZURE_TDX),
+            asks_metadata_service=variant in _ASKS_METADATA_SERVICE,
         )
-    return EvidenceAccess(runtime_class=RUNTIME_CLASS if variant in _REPORTS_BY_DEVICE else None)
+    return EvidenceAccess(runtime_class=RUNTIME_CLASS if variant in _ASKS_THE_PROCESSOR else None)
 
 
 def runtime_class() -> RuntimeClass:
@@ -97,13 +87,15 @@ def runtime_class() -> RuntimeClass:
     return RuntimeClass(metadata=ObjectMeta(name=RUNTIME_CLASS, labels=dict(PART_OF)), handler=RUNTIME_CLASS)
 
 
-def host_directory(name: str, path: str) -> Volume:
-    """Give a directory of the host as a volume; a pod does not start where there is none."""
-    return Volume(name=name, hostPath=HostPathVolumeSource(path=path, type="Directory"))
+def host_directory(name: str, path: str, *, create: bool = False) -> Volume:
+    """Give a directory of the host as a volume; where there is none it is created, or the pod does not start."""
+    return Volume(
+        name=name, hostPath=HostPathVolumeSource(path=path, type="DirectoryOrCreate" if create else "Directory")
+    )
 
 
 def host_file(name: str, path: str) -> Volume:
-    """Give a file of the host as a volume; a pod does not start where there is none."""
+    """Give a file of the host as a volume; where there is none, the pod does not start."""
     return Volume(name=name, hostPath=HostPathVolumeSource(path=path, type="File"))
 
 

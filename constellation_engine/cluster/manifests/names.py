@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names by which the objects of a cluster refer to one another: decisions, see sections 1 and 4 of the protocols.
 
-Those that the services need as well are in `constellation_core.names`.
+Those that the services need as well are in `constellation_core`: `names` and `cluster_objects`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from constellation_core.cluster_objects import GROUP
 from constellation_core.names import NAMESPACE
 
 SYSTEM_NAMESPACE: Final = "kube-system"
-GROUP: Final = "constellation.dev"
-VERSION: Final = "v1"
 
 PART_OF: Final = MappingProxyType({"app.kubernetes.io/part-of": "constellation"})
 """Label of every object of ours."""
@@ -43,6 +42,11 @@ class Service(StrEnum):
     def selector(self) -> dict[str, str]:
         """What its pods, and no others, are labelled with."""
         return {SERVICE_LABEL: self.value}
+
+    @property
+    def status_port(self) -> int:
+        """Where it answers probes and tells its metrics (`constellation_services.status`)."""
+        return {Service.JOIN: 9190, Service.KEYS: 9101, Service.VERIFY: 9191}[self]
 
     @property
     def user(self) -> str:

@@ -34,7 +34,7 @@ from lightkube.resources.networking_v1 import NetworkPolicy
 
 from constellation_core.names import KEY_SERVICE_PORT, NAMESPACE
 from constellation_engine.cluster.manifests.names import KEY_CLIENT, PART_OF, SCRAPER, SYSTEM_NAMESPACE, Service
-from constellation_engine.cluster.manifests.pods import HEALTH, HEALTH_PORT
+from constellation_engine.cluster.manifests.pods import STATUS
 from constellation_engine.cluster.manifests.workloads import JOIN_PORT, VERIFY_PORT
 
 JOIN_NODE_PORT: Final = 30090
@@ -61,10 +61,7 @@ def services() -> list[KubernetesService]:
             ),
         ),
         _service(Service.KEYS, ServiceSpec(type="ClusterIP", ports=[_port("keys", KEY_SERVICE_PORT)])),
-        *(
-            _service(service, ServiceSpec(clusterIP="None", ports=[_port(HEALTH, HEALTH_PORT)]), suffix="-metrics")
-            for service in Service
-        ),
+        *map(_metrics, Service),
     ]
 
 
@@ -89,8 +86,13 @@ def network_policies(
         _allow(Service.JOIN, [_from(JOIN_PORT)], [api_server, to_keys, _name_service(), *to_collect]),
         _allow(Service.KEYS, [_from(KEY_SERVICE_PORT, key_clients)], [api_server, *outside]),
         _allow(Service.VERIFY, [_from(VERIFY_PORT)], to_collect),
-        _policy("metrics", LabelSelector(matchLabels=dict(PART_OF)), [_from(HEALTH_PORT, _scrapers())], []),
+        _policy("metrics", LabelSelector(matchLabels=dict(PART_OF)), [_from(STATUS, _scrapers())], []),
     ]
+
+
+def _metrics(service: Service) -> KubernetesService:
+    ports = [_port(STATUS, service.status_port)]
+    return _service(service, ServiceSpec(clusterIP="None", ports=ports), suffix="-metrics")
 
 
 def _service(service: Service, spec: ServiceSpec, *, suffix: str = "") -> KubernetesService:
@@ -119,7 +121,7 @@ def _policy(
     return NetworkPolicy(metadata=ObjectMeta(name=name, namespace=NAMESPACE, labels=dict(PART_OF)), spec=spec)
 
 
-def _from(port: int, *peers: NetworkPolicyPeer) -> NetworkPolicyIngressRule:
+def _from(port: int | str, *peers: NetworkPolicyPeer) -> NetworkPolicyIngressRule:
     """Allow what comes to a port, from some peers or from anyone."""
     return NetworkPolicyIngressRule(from_=list(peers) or None, ports=[NetworkPolicyPort(port=port, protocol="TCP")])
 

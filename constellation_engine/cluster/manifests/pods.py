@@ -17,10 +17,7 @@ from lightkube.models.core_v1 import (
     Capabilities,
     Container,
     ContainerPort,
-    EnvVar,
-    EnvVarSource,
     HTTPGetAction,
-    ObjectFieldSelector,
     PodSecurityContext,
     PodSpec,
     PodTemplateSpec,
@@ -41,9 +38,10 @@ if TYPE_CHECKING:
     from constellation_engine.cluster.manifests.names import Service
 
 USER: Final = 65532  # of the image
-HEALTH: Final = "health"  # port for probes and metrics
-HEALTH_PORT: Final = 8080
-GRACE: Final = 30  # seconds from SIGTERM to SIGKILL; a service stops accepting at once and drains within them
+STATUS: Final = "status"  # port for probes and metrics
+GRACE: Final = (
+    60  # seconds from SIGTERM to SIGKILL; the join service takes 40 at most: requests end, events are written
+)
 CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
 
 
@@ -124,13 +122,12 @@ def _pod(workload: Workload) -> PodSpec:
 
 def _container(workload: Workload) -> Container:
     requested, limit = workload.memory
-    ports = {**workload.ports, HEALTH: HEALTH_PORT}
+    ports = {**workload.ports, STATUS: workload.service.status_port}
     return Container(
         name=workload.service,
         image=workload.image,
         imagePullPolicy="IfNotPresent",  # it is in the node image: nothing is pulled
         args=list(workload.arguments),
-        env=[_environment("NODE_NAME", "spec.nodeName"), _environment("POD_NAME", "metadata.name")],
         ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],
         resources=ResourceRequirements(
             requests={"cpu": "20m", "memory": f"{requested}Mi"},
@@ -149,11 +146,7 @@ def _container(workload: Workload) -> Container:
     )
 
 
-def _environment(name: str, path: str) -> EnvVar:
-    return EnvVar(name=name, valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath=path)))
-
-
 def _probe(path: str, *, period: int, failures: int) -> Probe:
     return Probe(
-        httpGet=HTTPGetAction(path=path, port=HEALTH), periodSeconds=period, timeoutSeconds=5, failureThreshold=failures
+        httpGet=HTTPGetAction(path=path, port=STATUS), periodSeconds=period, timeoutSeconds=5, failureThreshold=failures
     )

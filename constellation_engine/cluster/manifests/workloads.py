@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each of the three services needs of its node.
 
-| service | runs on | as | host files, read-only |
+| service | runs on | as | files of the host, read-only |
 |---|---|---|---|
-| join | control planes | root without capabilities | `/etc/kubernetes/pki`: the authorities that tickets carry |
+| join | control planes | root without capabilities | `/etc/kubernetes`, the manifest of the node's image |
 | keys | control planes | root without capabilities | certificate and key of the cluster's authority |
-| verify | every node | 65532 (TDX: root without capabilities) | the boot log |
+| verify | every node | 65532; with TDX root without capabilities | the manifest of the node's image |
 
-Root, because kubeadm makes private keys with mode 0600: without capabilities it may read them as their owner, and
-nothing else that 65532 may not.
+Both add what `constellation_engine.cluster.manifests.evidence` says where they attest. Root, because kubeadm gives
+private keys the mode 0600, and our code refuses to read keys that others may read: without capabilities root owns these
+files, and that is all. The join service sees all of `/etc/kubernetes`: whoever reads the keys of the authorities in it,
+which are what tickets carry, can make everything else that lies there.
 """
 
 from __future__ import annotations
@@ -35,23 +37,30 @@ if TYPE_CHECKING:
 JOIN_PORT: Final = 9090
 VERIFY_PORT: Final = 9091
 
-_PKI: Final = "/etc/kubernetes/pki"
-_KEY_MATERIAL: Final = "/run/constellation/key-material"
-_KEY_TOKEN: Final = "/run/constellation/key-token"  # noqa: S105 - a directory
-_TOKEN_LIFETIME: Final = 3600  # seconds; the kubelet puts a new one there in time
+KUBERNETES: Final = "/etc/kubernetes"
+IMAGE_MANIFEST: Final = "/run/constellation/image"  # the node agent puts measurements.json and its signature there
+KEY_MATERIAL: Final = "/run/constellation/key-material"
+KEY_TOKEN: Final = "/run/constellation/key-service"  # noqa: S105 - a folder
+
+_TOKEN_LIFETIME: Final = 3600  # seconds; the kubelet replaces it in time
 
 
 def join(image: str, variant: Variant) -> Workload:
-    """The join service: it collects evidence, reads the cluster's authorities and asks for keys."""
+    """The join service: it attests, reads the cluster's authorities and asks for keys."""
     evidence = evidence_access(variant)
     return Workload(
         service=Service.JOIN,
         image=image,
-        arguments=("join", f"--variant={variant}", *evidence.arguments),
+        arguments=("join", f"--variant={variant}", f"--manifest={IMAGE_MANIFEST}"),
         ports={"join": JOIN_PORT},
         memory=(96, 256),
-        volumes=(*evidence.volumes, host_directory("pki", _PKI), _key_token()),
-        mounts=(*evidence.mounts, read_only("pki", _PKI), read_only("key-token", _KEY_TOKEN)),
+        volumes=(*evidence.volumes, host_directory("kubernetes", KUBERNETES), _image_manifest(), _key_token()),
+        mounts=(
+            *evidence.mounts,
+            read_only("kubernetes", KUBERNETES),
+            read_only("image-manifest", IMAGE_MANIFEST),
+            read_only("key-token", KEY_TOKEN),
+        ),
         as_root=True,
         groups=evidence.groups,
         calls_api_server=True,
@@ -62,7 +71,8 @@ def join(image: str, variant: Variant) -> Workload:
 
 def keys(image: str) -> Workload:
     """The key service: it certifies itself by the cluster's authority and reads the key material."""
-    files = ("ca.crt", "ca.key")
+    authority = {"authority": f"{KUBERNETES}/pki/ca.crt", "authority-key": f"{KUBERNETES}/pki/ca.key"}
+    material = SecretVolumeSource(secretName="key-material", defaultMode=0o400)
     return Workload(
         service=Service.KEYS,
         image=image,
@@ -70,12 +80,12 @@ def keys(image: str) -> Workload:
         ports={"keys": KEY_SERVICE_PORT},
         memory=(64, 192),
         volumes=(
-            *(host_file(name.replace(".", "-"), f"{_PKI}/{name}") for name in files),
-            Volume(name="key-material", secret=SecretVolumeSource(secretName="key-material", defaultMode=0o400)),
+            *(host_file(name, path) for name, path in authority.items()),
+            Volume(name="key-material", secret=material),
         ),
         mounts=(
-            *(read_only(name.replace(".", "-"), f"{_PKI}/{name}") for name in files),
-            read_only("key-material", _KEY_MATERIAL),
+            *(read_only(name, path) for name, path in authority.items()),
+            read_only("key-material", KEY_MATERIAL),
         ),
         as_root=True,
         calls_api_server=True,
@@ -83,16 +93,16 @@ def keys(image: str) -> Workload:
 
 
 def verify(image: str, variant: Variant) -> Workload:
-    """The verification service: it collects evidence, for whoever asks."""
+    """The verification service: it attests, to whoever asks."""
     evidence = evidence_access(variant)
     return Workload(
         service=Service.VERIFY,
         image=image,
-        arguments=("verify", f"--variant={variant}", *evidence.arguments),
+        arguments=("verify", f"--variant={variant}", f"--manifest={IMAGE_MANIFEST}"),
         ports={"verify": VERIFY_PORT},
         memory=(64, 192),
-        volumes=evidence.volumes,
-        mounts=evidence.mounts,
+        volumes=(*evidence.volumes, _image_manifest()),
+        mounts=(*evidence.mounts, read_only("image-manifest", IMAGE_MANIFEST)),
         as_root=evidence.as_root,
         groups=evidence.groups,
         control_planes_only=False,
@@ -100,11 +110,14 @@ def verify(image: str, variant: Variant) -> Workload:
     )
 
 
+def _image_manifest() -> Volume:
+    return host_directory("image-manifest", IMAGE_MANIFEST, create=True)
+
+
 def _key_token() -> Volume:
+    """A token that only the key service accepts, and that ends with its pod."""
     token = ServiceAccountTokenProjection(
         audience=KEY_SERVICE_AUDIENCE, expirationSeconds=_TOKEN_LIFETIME, path="token"
     )
-    return Volume(
-        name="key-token",
-        projected=ProjectedVolumeSource(sources=[VolumeProjection(serviceAccountToken=token)], defaultMode=0o400),
-    )
+    source = ProjectedVolumeSource(sources=[VolumeProjection(serviceAccountToken=token)], defaultMode=0o400)
+    return Volume(name="key-token", projected=source)
