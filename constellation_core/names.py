@@ -13,3 +13,10 @@ KEY_SERVICE_HOST: Final = f"{KEY_SERVICE}.{NAMESPACE}.svc"
 KEY_SERVICE_PORT: Final = 9100
 KEY_SERVICE_AUDIENCE: Final = "constellation-keys"
 """For whom the projected service-account tokens are that callers of the key service show."""
+
+VERIFICATION_PORT: Final = 9091
+VERIFICATION_HTTP_PORT: Final = 9092
+VERIFICATION_NODE_PORT: Final = 30081
+
+STATUS_PORT: Final = 8080
+"""Health and metrics of a service."""

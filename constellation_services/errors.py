@@ -3,7 +3,8 @@
 """Everything `constellation_services` raises of its own, one tree.
 
     ServiceError
-    └── KeyRefusedError        the key service does not give a key; carries the refusal
+    ├── KeyRefusedError        the key service does not give a key; carries the refusal
+    └── NoClusterError         this node belongs to no cluster, so it makes no statement
 
 Errors of `constellation_core` pass through as they are. Each carries `hint`: what the reader can do next.
 """
@@ -39,3 +40,7 @@ class KeyRefusedError(ServiceError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
+
+
+class NoClusterError(ServiceError):
+    """This node belongs to no cluster, or does not say to which: it makes no statement."""
