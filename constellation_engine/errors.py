@@ -12,6 +12,9 @@
     │   ├── HashMismatchError      bytes are not the pinned ones
     │   ├── BuildError             there is no Go, or it does not build
     │   └── GaveUpError            it took longer than it may, or was called off
+    ├── ClusterError               the cluster's API server refuses, or does not answer
+    │   ├── ObjectNotFoundError    it has no such object
+    │   └── ConflictError          somebody else changed the object meanwhile, or it says something else
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
 Errors of `constellation_core` and `attestation` pass through as they are. Each carries `hint`: what the reader can do
@@ -81,6 +84,18 @@ class BuildError(ComponentError):
 
 class GaveUpError(ComponentError):
     """It took longer than the caller allowed, or the caller called it off."""
+
+
+class ClusterError(EngineError):
+    """The cluster's API server refuses what was asked, or does not answer."""
+
+
+class ObjectNotFoundError(ClusterError):
+    """The cluster has no such object."""
+
+
+class ConflictError(ClusterError):
+    """Somebody else changed the object meanwhile, or it is not what the caller took it for."""
 
 
 class ControlPlaneError(EngineError):

@@ -13,6 +13,7 @@ garbage or expires tokens), no scheduler, no nodes.
 from __future__ import annotations
 
 import shutil
+import subprocess
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -112,6 +113,15 @@ class ControlPlane:
         """
         names = {"namespace": namespace, "service_account": service_account, "pod": pod, "node": node}
         return issue_token(self.client(), audience, seconds, **names)
+
+    def run_kubectl(self, *arguments: str) -> str:
+        """Run kubectl as the administrator and give what it writes to stdout.
+
+        Raises:
+            subprocess.CalledProcessError: it fails.
+        """
+        command = (str(self.kubectl), f"--kubeconfig={self.kubeconfig()}", f"--cache-dir={self.directory}", *arguments)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
 
     def clean(self) -> None:
         """Remove what tests left there; `constellation_engine.testing.cleaning` says what."""

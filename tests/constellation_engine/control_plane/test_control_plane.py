@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import json
 import stat
-import subprocess
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, Node, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from constellation_engine.testing.control_plane import ControlPlane
 
@@ -141,8 +139,6 @@ def test_a_clean_cluster_is_clean(clean_cluster: ControlPlane) -> None:
     assert list(client.list(ConfigMap, namespace=NAMESPACE)) == []
 
 
-def test_kubectl_is_of_the_servers_release(control_plane: ControlPlane, tmp_path: Path) -> None:
-    environment = {"KUBECONFIG": str(control_plane.kubeconfig()), "HOME": str(tmp_path)}
-    command = [str(control_plane.kubectl), "version", "--output=json"]
-    versions = json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
+def test_kubectl_is_of_the_servers_release(control_plane: ControlPlane) -> None:
+    versions = json.loads(control_plane.run_kubectl("version", "--output=json"))
     assert versions["clientVersion"]["gitVersion"] == versions["serverVersion"]["gitVersion"]

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""A clean cluster that knows our kinds of objects, and one node in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from lightkube import ApiError, Client
+
+from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.conditions import Condition, wait_for
+from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+
+if TYPE_CHECKING:
+    from constellation_engine.testing.control_plane import ControlPlane
+
+
+@pytest.fixture(scope="module")
+def kinds(control_plane: ControlPlane) -> None:
+    """Our kinds of objects are served."""
+    client = control_plane.client()
+    for definition in custom_resource_definitions():
+        client.apply(definition, field_manager="constellation")
+
+    def check() -> None:
+        for kind in (NodeIdentityObject, JoinRequestObject):
+            list(client.list(kind))
+
+    wait_for([Condition("our kinds of objects are served", check, (ApiError,))], timeout=30)
+
+
+@pytest.fixture
+def client(kinds: None, clean_cluster: ControlPlane) -> Client:  # noqa: ARG001 - it has to be there
+    """An administrator of a clean cluster."""
+    return clean_cluster.client()
+
+
+@pytest.fixture
+def somebody(kinds: None, clean_cluster: ControlPlane) -> Client:  # noqa: ARG001 - the same
+    """A user without any rights."""
+    return clean_cluster.client(clean_cluster.kubeconfig("somebody"))
+
+
+@pytest.fixture
+def worker() -> NodeIdentity:
+    return NodeIdentity(
+        name="worker-1",
+        role=Role.WORKER,
+        variant="qemu-vtpm",
+        identity="ab" * 32,
+        identity_kind="TPM name",
+        disk="123e4567-e89b-12d3-a456-426614174000",
+        wireguard_public_key=bytes(32),
+        host_key="",
+        mesh_address="10.213.1.7",
+        addresses=("192.0.2.7",),
+    )
