@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from httpx2 import Timeout
-from lightkube import AsyncClient, KubeConfig
+from lightkube import KubeConfig
 from lightkube.resources.core_v1 import ConfigMap
 
 from attestation.issuer import open_issuer
@@ -26,6 +25,7 @@ from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.image_manifest import SignedManifest
 from constellation_core.keys.client import KeyServiceClient
 from constellation_core.names import KEY_SERVICE_HOST, KEY_SERVICE_PORT, NAMESPACE
+from constellation_services.api_client import api_client
 from constellation_services.join.acceptance import Acceptance
 from constellation_services.join.admission import Admission
 from constellation_services.join.facts import Facts
@@ -41,6 +41,8 @@ from constellation_services.watching import TEMPORARY, WATCH, Follower
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from lightkube import AsyncClient
 
     from attestation.issuer import Issuer
     from constellation_core.keys.provider import KeyProvider
@@ -119,7 +121,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     configuration = KubeConfig.from_env()
     with open_issuer(settings.variant, tpm=settings.tpm) as issuer:
         async with (
-            AsyncClient(configuration, timeout=Timeout(API_TIMEOUT), trust_env=False) as client,
+            api_client(configuration, timeout=API_TIMEOUT) as client,
             key_service as keys,
             serve(settings, client, keys, issuer),
         ):
