@@ -15,6 +15,11 @@
     ├── ClusterError               the cluster's API server refuses, or does not answer
     │   ├── ObjectNotFoundError    it has no such object
     │   └── ConflictError          somebody else changed the object meanwhile, or it says something else
+    ├── ImageBuildError            the container image of the services cannot be built
+    │   ├── PackageLockError       images/services/debian.toml does not say what it must
+    │   └── DamagedPackageError    a Debian package is not what its format says
+    ├── MembersError               the cluster does not say which nodes it has
+    ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
 Errors of `constellation_core` and `attestation` pass through as they are. Each carries `hint`: what the reader can do
@@ -22,6 +27,11 @@ next.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from constellation_engine.cluster.cluster_verdict import ClusterVerdict
 
 
 class EngineError(Exception):
@@ -96,6 +106,33 @@ class ObjectNotFoundError(ClusterError):
 
 class ConflictError(ClusterError):
     """Somebody else changed the object meanwhile, or it is not what the caller took it for."""
+
+
+class ImageBuildError(EngineError):
+    """The container image of the services cannot be built."""
+
+
+class PackageLockError(ImageBuildError):
+    """The list of Debian packages misses a field, has one too many, or one that cannot be used."""
+
+
+class DamagedPackageError(ImageBuildError):
+    """A Debian package is not what its format says."""
+
+
+class MembersError(EngineError):
+    """The cluster does not say which nodes it has, or where one is."""
+
+
+class ClusterNotAcceptedError(EngineError):
+    """The verdict about a cluster is no. `verdict` lists every reason."""
+
+    def __init__(self, verdict: ClusterVerdict) -> None:
+        refused = ", ".join(str(node.endpoint) for node in verdict.nodes if not node.accepted)
+        reasons = "; ".join(map(str, verdict.mismatches))
+        said = "; ".join(filter(None, (f"not accepted: {refused}" if refused else "", reasons))) or "no node was asked"
+        super().__init__(f"the cluster is not accepted: {said}", hint="the table of the nodes has every reason")
+        self.verdict = verdict
 
 
 class ControlPlaneError(EngineError):
