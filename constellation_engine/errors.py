@@ -18,7 +18,6 @@
     ├── ImageBuildError            the container image of the services cannot be built
     │   ├── PackageLockError       images/services/debian.toml does not say what it must
     │   └── DamagedPackageError    a Debian package is not what its format says
-    ├── MembersError               the cluster does not say which nodes it has
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -118,10 +117,6 @@ class PackageLockError(ImageBuildError):
 
 class DamagedPackageError(ImageBuildError):
     """A Debian package is not what its format says."""
-
-
-class MembersError(EngineError):
-    """The cluster does not say which nodes it has, or where one is."""
 
 
 class ClusterNotAcceptedError(EngineError):

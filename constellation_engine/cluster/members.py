@@ -11,17 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from httpx2 import HTTPError
-from lightkube import ApiError
 from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.names import VERIFICATION_NODE_PORT
+from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.errors import MembersError
+from constellation_engine.cluster.nodes import node_records
 
 if TYPE_CHECKING:
-    from lightkube import AsyncClient
+    from lightkube import Client
+
+    from constellation_core.cluster_objects import NodeIdentity
 
 _ADDRESSES: Final = ("ExternalIP", "InternalIP", "Hostname")  # best first
 
@@ -44,14 +44,14 @@ class Member:
         """Say where its verification service is.
 
         Raises:
-            MembersError: nobody knows an address.
+            ClusterError: nobody knows an address.
         """
         if not self.addresses:
             raise MembersError(f"node {self.name} has no address", hint=f"name it yourself: {self.name}=ADDRESS:{port}")
         return Endpoint(self.addresses[0], port, self.name)
 
 
-async def read_members(client: AsyncClient) -> tuple[Member, ...]:
+def read_members(client: Client) -> tuple[Member, ...]:
     """Ask the API server which nodes there are: those of Kubernetes, and those that were let into the mesh.
 
     Args:
@@ -61,16 +61,11 @@ async def read_members(client: AsyncClient) -> tuple[Member, ...]:
         All that are in one of the lists, sorted by name.
 
     Raises:
-        MembersError: it does not say.
+        ClusterError: the API server refuses, or does not answer.
     """
-    try:
-        nodes = {_name(node): node async for node in client.list(Node)}
-        attested = [NodeIdentity.from_object(found) async for found in client.list(NodeIdentityObject)]
-    except (ApiError, HTTPError, OSError) as error:
-        raise MembersError(
-            f"the API server does not say which nodes there are: {error}", hint="is it a Constellation cluster?"
-        ) from None
-    identities = {identity.name: identity for identity in attested}
+    with asking("list nodes"):
+        nodes = {_name(node): node for node in client.list(Node)}
+    identities = {record.identity.name: record.identity for record in node_records(client)}
     return tuple(_member(name, nodes.get(name), identities.get(name)) for name in sorted({*nodes, *identities}))
 
 

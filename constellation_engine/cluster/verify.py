@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verify all nodes of a cluster: each one proves itself, and together they are the cluster that they say they are.
 
-    endpoints = [member.endpoint() for member in await read_members(client)]
-    verdict = await verify_cluster(endpoints, policies, cluster_id=cluster_id)
+    members = read_members(client)
+    endpoints = [member.endpoint() for member in members]
+    verdict = asyncio.run(verify_cluster(endpoints, policies, cluster_id=cluster_id, members=members))
     verdict.require()
 
 1. Every node is asked, not the one behind a load balancer, side by side: a slow one delays nobody.
