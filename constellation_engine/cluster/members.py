@@ -47,7 +47,7 @@ class Member:
             ClusterError: nobody knows an address.
         """
         if not self.addresses:
-            raise MembersError(f"node {self.name} has no address", hint=f"name it yourself: {self.name}=ADDRESS:{port}")
+            raise ClusterError(f"node {self.name} has no address", hint=f"name it: {self.name}=ADDRESS:{port}")
         return Endpoint(self.addresses[0], port, self.name)
 
 
@@ -75,10 +75,9 @@ def _name(node: Node) -> str:
 
 def _member(name: str, node: Node | None, identity: NodeIdentity | None) -> Member:
     status = node.status if node is not None else None
-    known = sorted(
-        (_ADDRESSES.index(address.type), address.address)
-        for address in (status.addresses if status is not None else None) or ()
-        if address.type in _ADDRESSES
-    )
-    addresses = (*(address for _, address in known), *(identity.addresses if identity is not None else ()))
+    known = [
+        address for address in (status.addresses if status is not None else None) or () if address.type in _ADDRESSES
+    ]
+    known.sort(key=lambda address: _ADDRESSES.index(address.type))
+    addresses = (*(address.address for address in known), *(identity.addresses if identity is not None else ()))
     return Member(name, tuple(dict.fromkeys(addresses)), bytes.fromhex(identity.identity) if identity else None)
