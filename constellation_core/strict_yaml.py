@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 1024 * 1024  # bytes; as much as an object of Kubernetes may have
 MAX_DEPTH: Final = 16
 
+_ODD_LINE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
+
 
 def load_yaml(text: str, *, max_size: int = MAX_SIZE) -> object:
     """Read one YAML document.
@@ -92,7 +94,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else None
+    if _ODD_LINE_BREAK.search(text):
+        style = '"'  # the only style in which PyYAML escapes them
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)

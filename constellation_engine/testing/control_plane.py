@@ -139,7 +139,7 @@ class ControlPlane:
         wait_until_ready(self._etcd, self._ports.etcd, tls)
 
     def stop_etcd(self) -> None:
-        """Kill etcd, as a crash would: the API server can neither read nor write."""
+        """Kill etcd, as a crash would: requests to the API server hang until their client gives up."""
         if self._etcd:
             self._etcd.kill()
 

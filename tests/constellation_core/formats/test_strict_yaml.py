@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from attestation.errors import MalformedError
 from constellation_core.strict_yaml import dump_yaml, load_yaml
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=30) | st.text(" \t\r\n#:-'\"|>", max_size=10)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=30) | st.text(
+    " \t\r\n\x85\u2028\u2029\ufeff#:-'\"|>", max_size=10
+)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**17), 10**17) | TEXT,
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(TEXT | st.integers(0, 99), inside, max_size=3),
