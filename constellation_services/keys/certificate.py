@@ -80,9 +80,10 @@ class ServingCertificate:
         with self._lock:
             return self._fresh().expires
 
-    def is_valid(self) -> bool:
-        """Tell whether clients will accept it."""
-        return self._clock() < self.expires()
+    def missing(self) -> str | None:
+        """Say what is wrong with it, after a renewal if one is due; None where nothing is."""
+        expires = self.expires()
+        return None if self._clock() < expires else f"it expired at {expires}, and cannot be renewed"
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Give the certificate if it is another than the last time. Threads of gRPC call this."""

@@ -73,7 +73,7 @@ def permission_of(account: str) -> Permission:
 def class_of(key_id: str) -> KeyClass | None:
     """Tell the class of an id by its beginning; None where there is no such class."""
     for key_class in KeyClass:
-        if key_id == key_class or (key_class.has_a_disk and key_id.startswith(f"{key_class}/")):
+        if key_id.startswith(f"{key_class}/") if key_class.has_a_disk else key_id == key_class:
             return key_class
     return None
 

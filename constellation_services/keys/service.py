@@ -17,6 +17,7 @@ import grpc.aio
 from httpx2 import Timeout
 from lightkube import AsyncClient, KubeConfig
 
+from constellation_core.conditions import Condition
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.kubernetes_store import KubernetesKeyStore
 from constellation_core.keys.opening import open_provider
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from constellation_core.keys.provider import KeyProvider
+    from constellation_services.settings import Port
 
 API_TIMEOUT: Final = 4.0  # seconds; less than a client waits for us
 MAX_REQUESTS: Final = 2048  # at a time; more are told to come back
@@ -56,14 +58,14 @@ class Settings:
         status_port: of `constellation_services.status`; 0 for any that is free.
         key_material: folder with the Secret `key-material`.
         pki: folder with the cluster's authority.
-        names: of the serving certificate.
-        certificate_lifetime: of each serving certificate.
+        names: of the serving certificate, with commas.
+        certificate_lifetime: seconds that a serving certificate is valid.
         grace: seconds that requests have to end when the service stops.
     """
 
     host: str = ""
-    port: int = KEY_SERVICE_PORT
-    status_port: int = 9101
+    port: Port = KEY_SERVICE_PORT
+    status_port: Port = 9101
     key_material: Path = Path("/run/constellation/key-material")
     pki: Path = Path("/etc/kubernetes/pki")
     names: tuple[str, ...] = (
@@ -123,11 +125,11 @@ async def serve(
     server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_REQUESTS)
     add_KeysServicer_to_server(service, server)  # type: ignore[no-untyped-call] # generated
     port, serving = _listen(server, settings, certificate), asyncio.Event()
-
-    def is_ready() -> bool:
-        return serving.is_set() and certificate.is_valid()
-
-    async with status_server(settings.host, settings.status_port, metrics.registry, is_ready) as status_port:
+    ready = (
+        Condition("requests are taken", lambda: None if serving.is_set() else "it starts or stops"),
+        Condition("the serving certificate is valid", certificate.missing),
+    )
+    async with status_server(settings.host, settings.status_port, metrics.registry, ready) as status_port:
         await server.start()
         serving.set()
         try:
