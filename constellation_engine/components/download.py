@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 1 << 30  # bytes, ten times the largest program: a server cannot fill the disk
 ATTEMPTS: Final = 4
 RETRY_DELAY: Final = 1.0  # seconds, longer each time
-_SILENCE: Final = 60.0  # seconds after which a server that says nothing is given up
+_SILENCE: Final = 15.0  # seconds after which a server that says nothing is given up
 _CHUNK: Final = 1 << 20  # bytes
 _MIB: Final = 1 << 20
 _PASSING: Final = {

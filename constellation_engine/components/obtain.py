@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from constellation_engine.components.archive import extract_member
 from constellation_engine.components.build import build
@@ -44,6 +45,7 @@ class Obtainer:
         self._watch = watch
         self._accepted = accepted
         self._offline = offline
+        self._silent: set[str] = set()  # servers that gave nothing: the next program is built without asking them
 
     def obtain(self, component: Component) -> Path:
         """Give the place of a program, which has the pinned hash.
@@ -80,12 +82,19 @@ class Obtainer:
             )
         if Origin.BUILD not in self._accepted:
             return self._download(component)
-        if component.download and Origin.DOWNLOAD in self._accepted:
-            try:
-                return self._download(component)  # 4
-            except DownloadError as error:
-                self._watch.tell(component.title, Stage.UNREACHABLE, str(error))
-        return self._build(component)  # 5
+        return self._try_download(component) or self._build(component)  # 4, 5
+
+    def _try_download(self, component: Component) -> Path | None:
+        source = component.download
+        server = urlsplit(source.url).netloc if source else ""
+        if not source or Origin.DOWNLOAD not in self._accepted or server in self._silent:
+            return None
+        try:
+            return self._download(component)
+        except DownloadError as error:
+            self._silent.add(server)
+            self._watch.tell(component.title, Stage.UNREACHABLE, str(error))
+            return None
 
     def _remove_damaged(self, component: Component) -> None:
         for origin in component.origins:
