@@ -17,6 +17,7 @@ from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.nodes import node_records
+from constellation_engine.errors import ClusterError
 
 if TYPE_CHECKING:
     from lightkube import Client

@@ -82,6 +82,7 @@ async def running_key_service(
     *,
     provider: KeyProvider | None = None,
     settings: Settings | None = None,
+    port: int = 0,
 ) -> AsyncIterator[RunningKeyService]:
     """Run a key service for as long as the block runs.
 
@@ -91,8 +92,9 @@ async def running_key_service(
         folder: for files of tests.
         provider: where keys come from; `cluster://` by default.
         settings: other than the default ones; host, ports and `pki` are set here.
+        port: to listen on; 0 for any that is free.
     """
-    settings = replace(settings or Settings(), host=HOST, port=0, status_port=0, pki=pki)
+    settings = replace(settings or Settings(), host=HOST, port=port, status_port=0, pki=pki)
     written = io.StringIO()
     async with serve(settings, client, provider or ClusterKeyProvider(MASTER, SALT), Audit(written)) as listening:
         yield RunningKeyService(listening, pki, folder, written)
