@@ -25,6 +25,7 @@ WATCH: Final = 30  # seconds that one watch lasts
 TEMPORARY: Final = (ApiError, httpx2.HTTPError, OSError)
 """What may go wrong between us and the API server."""
 
+_CHUNK: Final = 100  # objects; to read more at once would block the event loop
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts that fail
 
 _LOG: Final = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Follower:
                 await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
-        listing = self._client.list(self._kind, **self._where)
+        listing = self._client.list(self._kind, chunk_size=_CHUNK, **self._where)
         self._take({found.metadata.name: found async for found in listing})
         version = listing.resourceVersion
         watch = self._client.watch(self._kind, resource_version=version, server_timeout=2 * WATCH, **self._where)

@@ -18,6 +18,7 @@ The server's certificate is self-signed and nobody checks it: its key is part of
 from __future__ import annotations
 
 import ssl
+from asyncio.sslproto import SSLProtocol
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -44,6 +45,10 @@ _CLOCK_SKEW: Final = timedelta(days=1)  # of nodes whose clocks are not set yet
 _READ_SIZE: Final = 64 * 1024
 
 _Result = TypeVar("_Result")
+
+# asyncio gives every TLS connection a buffer for reading, 256 KiB and all of it zeroed: more than anybody sends here at
+# once, and a thousand nodes that join would cost 256 MiB.
+SSLProtocol.max_size = 16 * 1024
 
 
 class TlsObject:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Telling operators: Kubernetes Events and metrics for everybody who was let in, and everybody who was not.
 
-Events are written in the background and never hold up a node. The same news about the same one is written once a
-minute, so that nobody can fill the cluster with events; metrics count every one.
+Events are written in the background and never hold up a node. The same trouble with the same one is written once a
+minute, so that nobody can fill the cluster with events, and nodes that get tickets in the same second share an event;
+metrics count every one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lightkube.models.core_v1 import EventSource, ObjectReference
@@ -25,7 +27,7 @@ from constellation_core.names import NAMESPACE
 from constellation_services.watching import TEMPORARY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from lightkube import AsyncClient
 
@@ -40,6 +42,7 @@ _REMEMBERED: Final = 1024
 _QUEUE: Final = 2048  # things to write; what comes when it is full is counted and dropped
 _WRITERS: Final = 2
 _LONGEST: Final = 1000  # characters of an event's message
+_TOGETHER: Final = 1.0  # seconds; who gets a ticket within them shares an event
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class News:
         self._metrics = metrics
         self._queue: asyncio.Queue[Callable[[], Awaitable[object]]] = asyncio.Queue(_QUEUE)
         self._told: dict[tuple[str, str], float] = {}
+        self._issued: dict[str, list[str]] = {}
 
     def accepted(self, address: str, verdict: Verdict | None) -> None:
         """Count a connection (`Observer`)."""
@@ -100,6 +104,10 @@ class News:
         self._metrics.connections.labels(outcome=refusal.reason.value).inc()
         if refusal.reason.is_news:
             self.tell("Refused", f"a machine at {refusal.address} was refused: {refusal.detail}", about=refusal.address)
+
+    def ticket_issued(self, kind: str, who: str) -> None:
+        """Tell of somebody who got a ticket, together with all others of this second."""
+        self._issued.setdefault(kind, []).append(who)
 
     def tell(self, reason: str, message: str, *, about: str, warning: bool = True) -> None:
         """Write an event soon.
@@ -130,13 +138,27 @@ class News:
     async def run(self) -> None:
         """Write until cancelled."""
         async with asyncio.TaskGroup() as writers:
+            writers.create_task(self._gather_tickets())
             for _ in range(_WRITERS):
                 writers.create_task(self._write())
 
     async def flush(self, grace: float) -> None:
         """Wait until everything is written, for some seconds at most."""
+        self._tell_tickets()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.join(), grace)
+
+    async def _gather_tickets(self) -> None:
+        while True:
+            await asyncio.sleep(_TOGETHER)
+            self._tell_tickets()
+
+    def _tell_tickets(self) -> None:
+        issued, self._issued = self._issued, {}
+        for kind, names in issued.items():
+            for message in _messages(kind, names):
+                event = _event(self._instance, "TicketIssued", message, "Normal")
+                self.later(partial(self._client.create, event))
 
     async def _write(self) -> None:
         while True:
@@ -148,6 +170,19 @@ class News:
                 _LOG.warning("cannot tell the cluster: %s", error)
             finally:
                 self._queue.task_done()
+
+
+def _messages(kind: str, names: list[str]) -> Iterator[str]:
+    """Say who got tickets, in as few messages as they fit in."""
+    start = f"{kind} for "
+    line = ""
+    for name in names:
+        if line and len(start) + len(line) + len(name) > _LONGEST - len(", "):
+            yield start + line
+            line = ""
+        line += f", {name}" if line else name
+    if line:
+        yield start + line
 
 
 def _event(instance: str, reason: str, message: str, kind: str) -> Event:

@@ -25,7 +25,7 @@ from constellation_services.join.errors import ForbiddenError, NotAdmittedError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from ipaddress import IPv4Network
 
     from lightkube import AsyncClient
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from attestation.verdict import Verdict
     from constellation_services.join.application import Application
     from constellation_services.join.facts import Facts
+    from constellation_services.join.roster import Roster
 
 _RESERVED: Final = 256  # first addresses of the mesh, for what is no node
 
@@ -69,10 +70,12 @@ class Registration:
 
     Attributes:
         identity: who it is.
+        tickets: how many it got, with this one.
         earlier_token: note of a bootstrap token that it got before and that may still be there.
     """
 
     identity: NodeIdentity
+    tickets: int = 1
     earlier_token: str | None = None
 
 
@@ -94,20 +97,21 @@ class Registry:
         client: of the API server.
         leases: claims.
         facts: of the cluster; the network of the mesh is among them.
+        roster: nodes that are known; it may be a moment behind.
     """
 
-    def __init__(self, client: AsyncClient, leases: Leases, facts: Facts) -> None:
+    def __init__(self, client: AsyncClient, leases: Leases, facts: Facts, roster: Roster) -> None:
         self._client = client
         self._leases = leases
         self._facts = facts
+        self._roster = roster
 
-    async def register(self, applicant: Applicant, *, token_note: str, taken: Collection[str]) -> Registration:
+    async def register(self, applicant: Applicant, *, token_note: str) -> Registration:
         """Make the applicant a node, or find that it is one.
 
         Args:
             applicant: who asks.
             token_note: what is noted of the bootstrap token that it will get.
-            taken: mesh addresses that are known to be in use.
 
         Returns:
             What the cluster knows of it now.
@@ -118,12 +122,12 @@ class Registry:
             ApiError: the API server does not answer or refuses.
         """
         application = applicant.application
-        known = await self._read(application.name)
+        known = await self._read(application.name) if application.name in self._roster else None
         if known is not None:
             _check_same(NodeIdentity.from_object(known), applicant)
         await self._claim_disk(applicant)  # 1
         if known is None:
-            address = await self._claim_address(application.name, taken)  # 2
+            address = await self._claim_address(application.name)  # 2
             wanted = _identity(applicant, address)
             try:
                 await self._client.create(wanted.to_object(annotations={TOKEN_ANNOTATION: token_note}))  # 3
@@ -155,15 +159,13 @@ class Registry:
         found = self._client.list(NodeIdentityObject, fields={"spec.role": Role.CONTROL_PLANE.value})
         return {NodeIdentity.from_object(identity).name async for identity in found}
 
-    async def note_ticket(self, name: str) -> None:
+    async def note_ticket(self, registration: Registration) -> None:
         """Note that a node got a ticket, for people."""
-        found = await self._read(name)
-        if found is None:
-            return
-        tickets = (found.get("status") or {}).get("tickets", 0) + 1
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        status = {"status": {"phase": "Admitted", "lastTicket": now, "tickets": tickets}}
-        await self._client.patch(NodeIdentityObject.Status, name, status, patch_type=PatchType.MERGE)
+        status = {"status": {"phase": "Admitted", "lastTicket": now, "tickets": registration.tickets}}
+        await self._client.patch(
+            NodeIdentityObject.Status, registration.identity.name, status, patch_type=PatchType.MERGE
+        )
 
     async def is_registered(self, applicant: Applicant) -> bool:
         """Tell whether the applicant is a node already, in the role that it asks for."""
@@ -177,7 +179,8 @@ class Registry:
         if holder != mine:
             raise _not_yours(application.disk)
 
-    async def _claim_address(self, node: str, taken: Collection[str]) -> str:
+    async def _claim_address(self, node: str) -> str:
+        taken = self._roster.addresses()
         network = self._facts.current()[0].mesh_network
         for address in _candidates(network, node):
             if address not in taken:
@@ -195,7 +198,8 @@ class Registry:
         await self._client.replace(
             wanted.to_object(annotations=annotations, resource_version=found.metadata.resourceVersion)
         )
-        return Registration(wanted, before.get(TOKEN_ANNOTATION))
+        tickets = (found.get("status") or {}).get("tickets", 0) + 1
+        return Registration(wanted, tickets, before.get(TOKEN_ANNOTATION))
 
     async def _read(self, name: str) -> Any:  # noqa: ANN401
         try:

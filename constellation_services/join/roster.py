@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from constellation_core.cluster_objects import NodeIdentity
+from constellation_core.cluster_objects import NodeIdentity, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from constellation_proto import join_pb2
 
@@ -19,33 +19,37 @@ class Roster:
 
     def __init__(self) -> None:
         self._objects: Mapping[str, Any] = {}
-        self._peers: dict[str, tuple[str, join_pb2.MeshPeer]] = {}  # by name: version of the object, and what it gives
+        self._identities: dict[str, NodeIdentity] = {}
 
     def __len__(self) -> int:
         """Count the nodes."""
         return len(self._objects)
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a node is known. One that joined a moment ago may not be, yet."""
+        return name in self._objects
+
     def take(self, objects: Mapping[str, Any]) -> None:
         """Take the objects as they are now, by name."""
-        self._objects = objects
+        before, self._objects = self._objects, objects
+        for name in before.keys() - objects.keys():
+            del self._identities[name]
+        for name, found in objects.items():
+            if found is not before.get(name):  # what did not change is the same object
+                self._identities[name] = NodeIdentity.from_object(found)
 
     def objects(self) -> list[Any]:
         """Give the objects."""
         return list(self._objects.values())
 
-    def addresses(self) -> set[str]:
+    def addresses(self) -> Collection[str]:
         """Give the mesh addresses in use."""
-        return {found["spec"]["meshAddress"] for found in self._objects.values()}
+        return {identity.mesh_address for identity in self._identities.values()}
 
-    def peers_of(self, node: str) -> list[join_pb2.MeshPeer]:
-        """Give all nodes but one."""
-        peers = {name: self._peer(name, found) for name, found in self._objects.items()}
-        self._peers = peers
-        return [peer for name, (_, peer) in peers.items() if name != node]
-
-    def _peer(self, name: str, found: Any) -> tuple[str, join_pb2.MeshPeer]:  # noqa: ANN401 - as in the mapping
-        version = found.metadata.resourceVersion
-        known = self._peers.get(name)
-        if known is not None and known[0] == version:
-            return known
-        return version, NodeIdentity.from_object(found).to_peer()
+    def control_planes_but(self, node: str) -> list[join_pb2.MeshPeer]:
+        """Give what a node needs to reach the API servers through the mesh. There it reads of all others."""
+        return [
+            identity.to_peer()
+            for name, identity in self._identities.items()
+            if identity.role is Role.CONTROL_PLANE and name != node
+        ]

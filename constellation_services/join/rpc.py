@@ -92,7 +92,6 @@ class JoinService(JoinBase):
             ticket = await self.office.issue(applicant, facts, programs)
         if application.role is Role.CONTROL_PLANE:
             self.news.later(lambda: self.admission.note_admitted(applicant))
-        self.news.later(lambda: self.office.registry.note_ticket(application.name))
         return ticket
 
     async def _let_in_again(
@@ -115,7 +114,7 @@ class JoinService(JoinBase):
             raise GRPCError(refusal.status, str(refusal)) from None
         self.metrics.seconds.labels(kind=asked.kind).observe(perf_counter() - start)
         self.metrics.tickets.labels(kind=asked.kind, role=asked.role, outcome="issued").inc()
-        self.news.tell("TicketIssued", f"{asked.who} ({asked.role}) got a {asked.kind}", about=asked.who, warning=False)
+        self.news.ticket_issued(asked.kind, f"{asked.who} ({asked.role})")
         return ticket
 
     def _tell_refusal(self, asked: _Asked, address: str, refusal: JoinError) -> None:

@@ -152,7 +152,7 @@ async def serve(
         Follower(client, ConfigMap, facts.take, namespace=NAMESPACE),
         Follower(client, NodeIdentityObject, roster.take),
     )
-    registry = Registry(client, leases, facts)
+    registry = Registry(client, leases, facts, roster)
     service = JoinService(
         acceptance=acceptance,
         admission=Admission(client, registry, leases, settings.turn),
@@ -163,6 +163,7 @@ async def serve(
             tokens=tokens,
             authority=await asyncio.to_thread(ClusterAuthority.load, settings.kubernetes / "pki"),
             kubernetes=settings.kubernetes,
+            news=news,
             image=image,
         ),
         facts=facts,

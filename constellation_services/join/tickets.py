@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from constellation_core.component_list import ComponentList
     from constellation_core.image_manifest import SignedManifest
     from constellation_core.keys.provider import KeyProvider
+    from constellation_services.join.news import News
     from constellation_services.join.registry import Applicant, Registry
     from constellation_services.join.roster import Roster
     from constellation_services.join.tokens import Tokens
@@ -60,6 +61,7 @@ class TicketOffice:
         tokens: bootstrap tokens.
         authority: signs certificates of kubelets.
         kubernetes: folder /etc/kubernetes of this control plane.
+        news: writes what nobody waits for.
         image: signed manifest of our own image.
     """
 
@@ -69,6 +71,7 @@ class TicketOffice:
     tokens: Tokens
     authority: ClusterAuthority
     kubernetes: Path
+    news: News
     image: SignedManifest | None = None
 
     async def issue(self, applicant: Applicant, facts: ClusterFacts, programs: ComponentList) -> join_pb2.Ticket:
@@ -86,10 +89,11 @@ class TicketOffice:
         disk_key, measurement_secret = await self._keys_of(application.disk)
         files = await asyncio.to_thread(self._files) if application.role is Role.CONTROL_PLANE else []
         token = new_token()
-        registration = await self.registry.register(applicant, token_note=token.note, taken=self.roster.addresses())
+        registration = await self.registry.register(applicant, token_note=token.note)
         await self.tokens.publish(token, application.name)
         if registration.earlier_token is not None:
             await self.tokens.withdraw_noted(registration.earlier_token)
+        self.news.later(lambda: self.registry.note_ticket(registration))
         expires = Timestamp()
         expires.FromDatetime(token.expires)
         return join_pb2.Ticket(
@@ -105,7 +109,7 @@ class TicketOffice:
             kubernetes_version=facts.kubernetes_version,
             components=[component.to_message() for component in programs.components],
             mesh_address=registration.identity.mesh_address,
-            mesh_peers=self.roster.peers_of(application.name),
+            mesh_peers=self.roster.control_planes_but(application.name),
             image=self.image.to_message() if self.image is not None else None,
         )
 
@@ -124,7 +128,7 @@ class TicketOffice:
             measurement_secret=measurement_secret,
             measurement_salt=facts.measurement_salt,
             mesh_address=node.mesh_address,
-            mesh_peers=self.roster.peers_of(node.name),
+            mesh_peers=self.roster.control_planes_but(node.name),
         )
 
     async def _keys_of(self, disk: str) -> tuple[bytes, bytes]:
