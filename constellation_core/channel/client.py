@@ -116,5 +116,6 @@ async def _connect(host: str, port: int, stream: FrameStream, workers: Workers, 
             f"{where}: no TLS as {VERSION} demands it: {error}", hint="is it the right port?"
         ) from None
     except OSError as error:
-        raise PeerUnavailableError(f"{where}: {error}", hint="is the peer up, and the port open?") from None
+        reason = str(error) or "the peer hung up during the TLS handshake"
+        raise PeerUnavailableError(f"{where}: {reason}", hint="is the peer up, and the port open?") from None
     return AttestedChannel(host, port, stream, verdict)
