@@ -12,7 +12,7 @@ from constellation_cli.components.words import VERSION, CacheFolder, Kubernetes,
 from constellation_cli.output import Output, OutputFormat, Table, emit
 
 EXAMPLES: Final = (
-    '"$(constellation components path kubectl)" version --client',
+    "constellation components path kubectl",
     "constellation components path etcd kube-apiserver -o json",
 )
 
