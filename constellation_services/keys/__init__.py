@@ -13,3 +13,6 @@ import os
 # ECDSA, and the only cipher suite left to it is one for RSA. TLS 1.3 has its own. gRPC reads this once, when it is
 # imported: `service` tries it out before it says that it is ready.
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES256-GCM-SHA384"
+
+# It writes about every handshake that fails, in a format of its own: whoever wants to fill logs would make many.
+os.environ["GRPC_VERBOSITY"] = "NONE"

@@ -52,11 +52,11 @@ class RunningKeyService:
     folder: Path
     written: io.StringIO
 
-    def client(self, token: str) -> KeyServiceClient:
-        """Make a client that shows a token."""
+    def client(self, token: str, timeout: float = 5.0) -> KeyServiceClient:
+        """Make a client that shows a token, and gives up after some seconds."""
         token_file = self.folder / f"token-{uuid4()}"
         token_file.write_text(token)
-        return KeyServiceClient(HOST, self.listening.port, self.pki / "ca.crt", token_file, timeout=5.0)
+        return KeyServiceClient(HOST, self.listening.port, self.pki / "ca.crt", token_file, timeout=timeout)
 
     async def key(self, token: str, key_id: str, length: int = 32) -> Secret:
         """Ask for a key, showing a token."""

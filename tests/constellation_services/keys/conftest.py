@@ -24,24 +24,24 @@ Tokens = Callable[[str], str]
 
 
 @pytest.fixture
-async def api(clean_cluster: ControlPlane) -> AsyncIterator[AsyncClient]:
+async def api(control_plane: ControlPlane) -> AsyncIterator[AsyncClient]:
     """A client of the API server that may do everything."""
-    async with clean_cluster.async_client() as client:
+    async with control_plane.async_client() as client:
         yield client
 
 
 @pytest.fixture
-async def service(api: AsyncClient, clean_cluster: ControlPlane, tmp_path: Path) -> AsyncIterator[RunningKeyService]:
+async def service(api: AsyncClient, control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[RunningKeyService]:
     """A running key service."""
-    async with running_key_service(api, clean_cluster.pki, tmp_path) as running:
+    async with running_key_service(api, control_plane.pki, tmp_path) as running:
         yield running
 
 
 @pytest.fixture
-def token_of(clean_cluster: ControlPlane) -> Tokens:
+def token_of(control_plane: ControlPlane) -> Tokens:
     """Tokens for the key service, of a pod `<account>-0` on node-0."""
 
     def issue(account: str) -> str:
-        return clean_cluster.token(account, KEY_SERVICE_AUDIENCE, pod=f"{account}-0", node="node-0", seconds=600)
+        return control_plane.token(account, KEY_SERVICE_AUDIENCE, pod=f"{account}-0", node="node-0", seconds=600)
 
     return issue

@@ -64,55 +64,55 @@ async def test_each_caller_gets_its_own_keys_and_no_others(
 
 
 async def test_an_account_of_the_same_name_elsewhere_gets_nothing(
-    service: RunningKeyService, clean_cluster: ControlPlane
+    service: RunningKeyService, control_plane: ControlPlane
 ) -> None:
-    token = clean_cluster.token("join-service", KEY_SERVICE_AUDIENCE, namespace="default", pod="join-0", node="node-0")
+    token = control_plane.token("join-service", KEY_SERVICE_AUDIENCE, namespace="default", pod="join-0", node="node-0")
     with pytest.raises(KeyProviderError, match="service account default/join-service may have no keys"):
         await service.key(token, "measurement-secret")
 
 
-async def test_a_token_for_another_audience_is_refused(service: RunningKeyService, clean_cluster: ControlPlane) -> None:
+async def test_a_token_for_another_audience_is_refused(service: RunningKeyService, control_plane: ControlPlane) -> None:
     for audience in ("constellation-join", "https://kubernetes.default.svc.cluster.local"):
         await assert_unauthenticated(
-            service, clean_cluster.token("join-service", audience, pod="join-0", node="node-0")
+            service, control_plane.token("join-service", audience, pod="join-0", node="node-0")
         )
 
 
 async def test_a_token_that_is_not_bound_to_a_pod_is_refused(
-    service: RunningKeyService, clean_cluster: ControlPlane
+    service: RunningKeyService, control_plane: ControlPlane
 ) -> None:
-    await assert_unauthenticated(service, clean_cluster.token("join-service", KEY_SERVICE_AUDIENCE))
+    await assert_unauthenticated(service, control_plane.token("join-service", KEY_SERVICE_AUDIENCE))
 
 
 async def test_a_token_of_a_pod_without_a_node_is_refused(
-    service: RunningKeyService, clean_cluster: ControlPlane
+    service: RunningKeyService, control_plane: ControlPlane
 ) -> None:
-    await assert_unauthenticated(service, clean_cluster.token("join-service", KEY_SERVICE_AUDIENCE, pod="pending-0"))
+    await assert_unauthenticated(service, control_plane.token("join-service", KEY_SERVICE_AUDIENCE, pod="pending-0"))
 
 
 async def test_a_token_of_a_deleted_pod_is_refused(
-    service: RunningKeyService, clean_cluster: ControlPlane, token_of: Tokens
+    service: RunningKeyService, control_plane: ControlPlane, token_of: Tokens
 ) -> None:
     token = token_of("join-service")
-    clean_cluster.client().delete(Pod, "join-service-0", namespace=NAMESPACE, grace_period=0)
+    control_plane.client().delete(Pod, "join-service-0", namespace=NAMESPACE, grace_period=0)
     await assert_unauthenticated(service, token)
 
 
 async def test_a_token_of_an_earlier_pod_of_this_name_is_refused(
-    service: RunningKeyService, clean_cluster: ControlPlane, token_of: Tokens
+    service: RunningKeyService, control_plane: ControlPlane, token_of: Tokens
 ) -> None:
     earlier = token_of("join-service")
-    clean_cluster.client().delete(Pod, "join-service-0", namespace=NAMESPACE, grace_period=0)
+    control_plane.client().delete(Pod, "join-service-0", namespace=NAMESPACE, grace_period=0)
     later = token_of("join-service")
     await assert_unauthenticated(service, earlier)
     assert await service.key(later, DISK) == expected_key(DISK)
 
 
 async def test_a_token_of_a_deleted_account_is_refused(
-    service: RunningKeyService, clean_cluster: ControlPlane, token_of: Tokens
+    service: RunningKeyService, control_plane: ControlPlane, token_of: Tokens
 ) -> None:
     token = token_of("join-service")
-    clean_cluster.client().delete(ServiceAccount, "join-service", namespace=NAMESPACE)
+    control_plane.client().delete(ServiceAccount, "join-service", namespace=NAMESPACE)
     await assert_unauthenticated(service, token)
 
 
@@ -135,9 +135,9 @@ def signed(token: str, key: ec.EllipticCurvePrivateKey, **claims: object) -> str
 
 
 @pytest.fixture
-def clusters_key(clean_cluster: ControlPlane) -> ec.EllipticCurvePrivateKey:
+def clusters_key(control_plane: ControlPlane) -> ec.EllipticCurvePrivateKey:
     """The key that the API server signs tokens with."""
-    key = load_pem_private_key((clean_cluster.pki / "sa.key").read_bytes(), None)
+    key = load_pem_private_key((control_plane.pki / "sa.key").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 

@@ -65,9 +65,9 @@ def provider() -> Provider:
 
 @pytest.fixture
 async def faulty(
-    api: AsyncClient, clean_cluster: ControlPlane, tmp_path: Path, provider: Provider
+    api: AsyncClient, control_plane: ControlPlane, tmp_path: Path, provider: Provider
 ) -> AsyncIterator[RunningKeyService]:
-    async with running_key_service(api, clean_cluster.pki, tmp_path, provider=provider) as running:
+    async with running_key_service(api, control_plane.pki, tmp_path, provider=provider) as running:
         yield running
 
 
@@ -160,14 +160,14 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(
 
 
 async def test_pods_do_not_use_up_what_other_pods_may_ask(
-    service: RunningKeyService, clean_cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch
+    service: RunningKeyService, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = f"{NAMESPACE}/csi-node"
     once = {account: Permission(PERMISSIONS[account].classes, Rate(per_second=0.001, burst=1))}
     monkeypatch.setattr("constellation_services.keys.permissions.PERMISSIONS", MappingProxyType(once))
     for number in range(3):
         pod, node = f"csi-{number}", f"node-{number}"
-        token = clean_cluster.token("csi-node", "constellation-keys", pod=pod, node=node)
+        token = control_plane.token("csi-node", "constellation-keys", pod=pod, node=node)
         assert await service.key(token, VOLUME) == expected_key(VOLUME)
     request = GetDataKeyRequest(id=VOLUME, length=32)
     assert await refused(service, request, f"Bearer {token}") is Status.RESOURCE_EXHAUSTED

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import grpc.aio
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -143,14 +142,14 @@ def test_without_an_authority_it_does_not_start(pki: Path) -> None:
 
 @pytest.fixture
 async def renewing(
-    api: AsyncClient, clean_cluster: ControlPlane, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    api: AsyncClient, control_plane: ControlPlane, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RunningKeyService]:
     """A service whose certificate goes by our clock."""
     monkeypatch.setattr(
         "constellation_services.keys.service.ServingCertificate",
         lambda pki, names, lifetime: ServingCertificate(pki, names, lifetime, clock=clock),
     )
-    async with running_key_service(api, clean_cluster.pki, tmp_path) as running:
+    async with running_key_service(api, control_plane.pki, tmp_path) as running:
         yield running
 
 
@@ -182,10 +181,10 @@ async def test_a_service_of_another_authority_gets_no_token(
 
 
 async def test_a_service_of_another_name_gets_no_token(
-    api: AsyncClient, clean_cluster: ControlPlane, token_of: Tokens, tmp_path: Path
+    api: AsyncClient, control_plane: ControlPlane, token_of: Tokens, tmp_path: Path
 ) -> None:
     settings = replace(Settings(), names=("other-service.constellation-system.svc", HOST))
-    async with running_key_service(api, clean_cluster.pki, tmp_path, settings=settings) as service:
+    async with running_key_service(api, control_plane.pki, tmp_path, settings=settings) as service:
         with pytest.raises(KeyProviderError, match="is not the key service") as caught:
             await service.key(token_of("join-service"), DISK)
         assert KEY_SERVICE_HOST in caught.value.hint
@@ -193,22 +192,9 @@ async def test_a_service_of_another_name_gets_no_token(
 
 
 async def test_a_port_that_is_taken_is_an_error(
-    api: AsyncClient, service: RunningKeyService, clean_cluster: ControlPlane
+    api: AsyncClient, service: RunningKeyService, control_plane: ControlPlane
 ) -> None:
-    settings = replace(Settings(), host=HOST, port=service.listening.port, status_port=0, pki=clean_cluster.pki)
+    settings = replace(Settings(), host=HOST, port=service.listening.port, status_port=0, pki=control_plane.pki)
     with pytest.raises(ServiceError, match="cannot listen"):
         async with serve(settings, api, None, None):  # type: ignore[arg-type] # it does not come so far
             pass
-
-
-async def test_a_client_of_grpcio_speaks_to_it_too(service: RunningKeyService, token_of: Tokens) -> None:
-    from constellation_proto.keys_pb2 import GetDataKeyRequest  # noqa: PLC0415
-    from constellation_proto.keys_pb2_grpc import KeysStub  # noqa: PLC0415
-
-    credentials = grpc.ssl_channel_credentials((service.pki / "ca.crt").read_bytes())
-    override = [("grpc.ssl_target_name_override", KEY_SERVICE_HOST)]
-    async with grpc.aio.secure_channel(f"{HOST}:{service.listening.port}", credentials, override) as channel:
-        request = GetDataKeyRequest(id=DISK, length=32)
-        metadata = (("authorization", f"Bearer {token_of('join-service')}"),)
-        answer = await KeysStub(channel).GetDataKey(request, metadata=metadata)  # type: ignore[no-untyped-call]
-    assert answer.key == expected_key(DISK).reveal()

@@ -132,19 +132,19 @@ async def test_a_known_token_is_known_while_strangers_are_limited(watched: Watch
     assert await watched.ask(token) == "constellation-system/join-service"
 
 
-async def test_an_api_server_that_is_away_is_asked_again(clean_cluster: ControlPlane) -> None:
-    kubeconfig = clean_cluster.kubeconfig("away")
-    kubeconfig.write_text(kubeconfig.read_text().replace(clean_cluster.url, "https://127.0.0.1:1"))
-    async with clean_cluster.async_client(kubeconfig) as client:
+async def test_an_api_server_that_is_away_is_asked_again(control_plane: ControlPlane) -> None:
+    kubeconfig = control_plane.kubeconfig("away")
+    kubeconfig.write_text(kubeconfig.read_text().replace(control_plane.url, "https://127.0.0.1:1"))
+    async with control_plane.async_client(kubeconfig) as client:
         watched = Watched(client)
         assert await watched.refuse("a.b.c") is Outcome.UNAVAILABLE
         assert await watched.refuse("a.b.c") is Outcome.UNAVAILABLE
     assert watched.reviews == 2
 
 
-async def test_a_service_that_may_not_review_tokens_accepts_nobody(clean_cluster: ControlPlane) -> None:
-    token = clean_cluster.token("join-service", KEY_SERVICE_AUDIENCE, pod="join-0", node="node-0")
-    async with clean_cluster.async_client(clean_cluster.kubeconfig("nobody")) as client:
+async def test_a_service_that_may_not_review_tokens_accepts_nobody(control_plane: ControlPlane) -> None:
+    token = control_plane.token("join-service", KEY_SERVICE_AUDIENCE, pod="join-0", node="node-0")
+    async with control_plane.async_client(control_plane.kubeconfig("nobody")) as client:
         assert await Watched(client).refuse(token) is Outcome.UNAVAILABLE
 
 
