@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lightkube.generic_resource import create_global_resource
 from lightkube.models.meta_v1 import ObjectMeta
@@ -12,12 +12,12 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import ConfigMap, Event, Namespace, Node, Pod, Secret, ServiceAccount
 
-from constellation_engine.testing.service_accounts import NAMESPACE, create_if_missing
+from constellation_core.cluster_objects import GROUP
+from constellation_core.names import NAMESPACE
+from constellation_engine.testing.service_accounts import create_if_missing
 
 if TYPE_CHECKING:
     from lightkube import Client
-
-GROUP: Final = "constellation.dev"
 
 
 def clean(client: Client) -> None:

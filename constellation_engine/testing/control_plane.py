@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from lightkube import AsyncClient, Client, KubeConfig
 
+from constellation_core.names import NAMESPACE
 from constellation_engine.components import Store
 from constellation_engine.testing.arguments import ISSUER, Ports, api_server_arguments, etcd_arguments
 from constellation_engine.testing.cleaning import clean
@@ -26,7 +27,7 @@ from constellation_engine.testing.kubeconfigs import ADMINISTRATOR, Kubeconfigs
 from constellation_engine.testing.pki import make_pki
 from constellation_engine.testing.programs import RunningProgram, Starter, free_port
 from constellation_engine.testing.readiness import client_tls, wait_until_ready
-from constellation_engine.testing.service_accounts import NAMESPACE, issue_token
+from constellation_engine.testing.service_accounts import issue_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lightkube import Client
     from lightkube.core.resource import GlobalResource, NamespacedResource
 
-NAMESPACE: Final = "constellation-system"
 NEVER_PULLED: Final = "registry.invalid/nothing"  # a pod must name an image; nobody runs it
 
 
