@@ -26,6 +26,9 @@ from constellation_cli.errors import ExitStatus
 from constellation_cli.evidence import collect, inspect, verify
 from constellation_cli.image import predict
 from constellation_cli.policy import check, schema
+from constellation_cli.services import build as services_image
+from constellation_cli.services import lock as services_lock
+from constellation_cli.services import manifests as services_manifests
 from constellation_cli.terminal import report, say
 from constellation_core.errors import CoreError
 from constellation_engine.errors import EngineError
@@ -135,6 +138,12 @@ _policy = _group("What is acceptable: the file that `evidence verify` judges by.
 _add(_policy, "check", check.check_policy, check.EXAMPLES)
 _add(_policy, "schema", schema.print_schema, schema.EXAMPLES)
 app.add_typer(_policy, name="policy")
+
+_services = _group("The three services of a cluster: their image, and their objects.")
+_add(_services, "build", services_image.build_image, services_image.EXAMPLES)
+_add(_services, "lock", services_lock.lock_packages, services_lock.EXAMPLES)
+_add(_services, "manifests", services_manifests.print_manifests, services_manifests.EXAMPLES)
+app.add_typer(_services, name="services")
 
 
 def main() -> NoReturn:

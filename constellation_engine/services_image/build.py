@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build the image: three folders become three layers, and these an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from constellation_engine.components.watch import Stage, Watch
+from constellation_engine.errors import ImageBuildError
+from constellation_engine.services_image import base, ours, wheels
+from constellation_engine.services_image.interpreter import check_machine, compile_modules, try_imports
+from constellation_engine.services_image.layer import write_layer
+from constellation_engine.services_image.mirror import fetch
+from constellation_engine.services_image.oci import Settings, check_replaceable, write_image
+from constellation_engine.services_image.packages import read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from constellation_engine.components.watch import Report
+    from constellation_engine.services_image.mirror import Mirrors
+
+NAME: Final = "constellation-services"
+LOCK: Final = Path("images/services/debian.toml")
+DEFAULT_TIMEOUT: Final = 600.0  # seconds; half a minute is usual
+SETTINGS: Final = Settings(
+    user=f"{base.USER}:{base.USER}",
+    entrypoint=(f"/{ours.PROGRAM}",),
+    environment=("PATH=/usr/bin",),
+    labels={
+        "org.opencontainers.image.title": NAME,
+        "org.opencontainers.image.description": "The join, key and verification services of Constellation",
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.vendor": "The Constellation authors",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that was built.
+
+    Attributes:
+        layout: folder with the image layout.
+        digest: of its manifest, "sha256:…".
+        size: of all layers, bytes.
+    """
+
+    layout: Path
+    digest: str
+    size: int
+
+    @property
+    def reference(self) -> str:
+        """What pods name it by."""
+        return f"{NAME}@{self.digest}"
+
+
+def find_repository(folder: Path | None = None) -> Path:
+    """Find the checkout that sources and locks come from.
+
+    Args:
+        folder: the checkout; default: the one that this module is in.
+
+    Raises:
+        ImageBuildError: it is none: an installed package has no locks.
+    """
+    repository = folder or Path(__file__).parents[2]
+    if all((repository / name).is_file() for name in (LOCK, "uv.lock")):
+        return repository
+    raise ImageBuildError(
+        f"{repository}: expected a checkout of Constellation, with uv.lock and {LOCK}",
+        hint="name one: --repository FOLDER",
+    )
+
+
+def build(
+    output: Path,
+    *,
+    repository: Path,
+    mirrors: Mirrors,
+    report: Report,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> BuiltImage:
+    """Build the image of the services. The same sources and locks give the same bytes, wherever and whenever.
+
+    Args:
+        output: folder of the image layout, to make or to replace.
+        repository: sources, `uv.lock`, and the list of Debian packages.
+        mirrors: of Debian.
+        report: is told how it goes.
+        timeout: seconds.
+
+    Raises:
+        ImageBuildError: something cannot be built here.
+        ComponentError: a package cannot be downloaded, or has another hash.
+    """
+    check_machine()
+    check_replaceable(output)
+    watch = Watch(timeout, report)
+    packages = read_lock(repository / LOCK)
+    files = {package: fetch(package, mirrors, watch) for package in packages}
+    with TemporaryDirectory(prefix="constellation-image-") as name:
+        stage = Path(name)
+        lowest, middle, highest = (stage / layer for layer in ("base", "wheels", "ours"))
+        steps: tuple[tuple[Path, str, Callable[[], None]], ...] = (
+            (lowest, base.TITLE, lambda: base.make_base(lowest, files)),
+            (middle, wheels.TITLE, lambda: wheels.install_wheels(repository, middle, timeout=watch.remaining(NAME))),
+            (highest, ours.TITLE, lambda: ours.copy_ours(repository, highest)),
+        )
+        layers = []
+        for folder, title, fill in steps:
+            watch.tell(title, Stage.BUILDING)
+            folder.mkdir()
+            fill()
+            compile_modules(lowest, folder, timeout=watch.remaining(title))
+            layers.append(write_layer(folder, folder.with_suffix(".tar"), title))
+            watch.tell(title, Stage.READY)
+        search = [folder / wheels.PACKAGES for folder in (middle, highest)]
+        try_imports(lowest, search, timeout=watch.remaining(NAME))
+        digest = write_image(output, NAME, layers, SETTINGS)
+    return BuiltImage(output, digest, sum(layer.size for layer in layers))

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Unpack Debian packages, after deb(5): an ar(5) archive of three members, of which two are tar archives.
+
+    "!<arch>\n", then for each member
+    name 16 | time 12 | owner 6 | group 6 | mode 8 | size 10 | "`\n"   all text, padded with spaces
+    content, padded to an even length
+
+The order is `debian-binary` ("2.0\n"), `control.tar.*`, `data.tar.*`. What a package would run when it is installed is
+not run.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from fnmatch import fnmatchcase
+from io import BytesIO
+from lzma import LZMAError
+from typing import TYPE_CHECKING, Final
+from zlib import error as ZlibError  # noqa: N812 - it is a class
+
+from constellation_engine.errors import DamagedPackageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_MAGIC: Final = b"!<arch>\n"
+_HEADER: Final = 60
+_END_OF_HEADER: Final = b"`\n"
+_UNREADABLE: Final = (tarfile.TarError, LZMAError, ZlibError, EOFError, OSError, ValueError)
+
+
+def unpack(package: bytes, target: Path, patterns: Sequence[str]) -> str:
+    """Unpack those files of a package that a pattern matches.
+
+    Args:
+        package: the file.
+        target: folder that stands for the root of a file system.
+        patterns: shell patterns of paths without leading "/"; `*` matches slashes too. A later pattern that begins with
+            "!" takes away again.
+
+    Returns:
+        The control file of the package: what it is called, its version, and more.
+
+    Raises:
+        DamagedPackageError: it is no package, or holds a path that leads out of the target.
+    """
+    members = dict(_members(package))
+    try:
+        control = _archive(members, "control.tar")
+        data = _archive(members, "data.tar")
+        with tarfile.open(fileobj=BytesIO(data)) as archive:
+            wanted = [entry for entry in archive if _is_wanted(entry.name.removeprefix("./"), patterns)]
+            archive.extractall(target, wanted, filter="tar")
+        with tarfile.open(fileobj=BytesIO(control)) as archive:
+            file = archive.extractfile("./control")
+            return file.read().decode("utf-8") if file else ""
+    except (*_UNREADABLE, KeyError) as error:
+        raise DamagedPackageError(f"a Debian package cannot be unpacked: {error}") from None
+
+
+def _members(package: bytes) -> Iterator[tuple[str, bytes]]:
+    """Give names and contents of the members of an ar archive."""
+    if not package.startswith(_MAGIC):
+        raise DamagedPackageError(f"expected an ar archive, got a file that begins with {package[:8]!r}")
+    position = len(_MAGIC)
+    while position < len(package):
+        header = package[position : position + _HEADER]
+        position += _HEADER
+        size_text = header[48:58].strip()
+        if header[58:] != _END_OF_HEADER or not size_text.isdigit():
+            raise DamagedPackageError(f"expected the header of a member at byte {position - _HEADER}")
+        size = int(size_text)
+        if position + size > len(package):
+            raise DamagedPackageError(f"expected {size} bytes of a member at byte {position}, got fewer")
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), package[position : position + size]
+        position += size + size % 2
+
+
+def _archive(members: dict[str, bytes], stem: str) -> bytes:
+    for name, content in members.items():
+        if name.startswith(f"{stem}."):
+            return content
+    raise DamagedPackageError(f"expected a member {stem}.*, got {', '.join(members) or 'none'}")
+
+
+def _is_wanted(path: str, patterns: Sequence[str]) -> bool:
+    wanted = False
+    for pattern in patterns:
+        if fnmatchcase(path, pattern.removeprefix("!")):
+            wanted = not pattern.startswith("!")
+    return wanted
