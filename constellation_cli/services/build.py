@@ -34,9 +34,10 @@ def build_image(
 ) -> None:
     """Build the image of the services and print its name.
 
-    The name ends with a digest: pods pin it by that. The image is an OCI layout: Debian's Python, the packages of uv.lock, our own; all pinned by hash. The same checkout
-    gives the same bytes on every machine. Neither root nor a container daemon is needed; uv is, and a mirror of Debian.
-    What was downloaded before an interruption is not lost.
+    The name ends with a digest, by which pods pin it. The image is an OCI layout of Debian's Python, the packages of
+    uv.lock, and our own; all but ours are pinned by hash. The same checkout gives the same bytes on every machine.
+    Neither root nor a container daemon is needed; uv is, and a mirror of Debian. What was downloaded before an
+    interruption is not lost.
     """
     from constellation_cli.components.reporter import showing_progress
     from constellation_cli.terminal import say

@@ -15,8 +15,8 @@ EXAMPLES: Final = ("constellation services lock",)
 def lock_packages(repository: Repository = None, mirror: Mirror = "", security_mirror: SecurityMirror = "") -> None:
     """Pin the newest Debian packages and print what changed.
 
-    The image of the services is made of them. apt checks the signatures of the archive. The list is images/services/debian.toml in the checkout; the Python
-    packages are pinned by uv.lock.
+    The image of the services is made of them, and of the Python packages that uv.lock pins. The list is
+    images/services/debian.toml in the checkout; apt checks the signatures of the archive.
     """
     from constellation_cli.progress import waiting_for
     from constellation_engine.services_image import LOCK, find_repository
