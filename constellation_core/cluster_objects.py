@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Final
 
 from lightkube.generic_resource import create_global_resource
-from lightkube.models.meta_v1 import ObjectMeta
 
 from constellation_proto import join_pb2
 
@@ -25,7 +24,7 @@ NodeIdentityObject = create_global_resource(GROUP, "v1", "NodeIdentity", "nodeid
 JoinRequestObject = create_global_resource(GROUP, "v1", "JoinRequest", "joinrequests")
 
 
-class Role(Enum):
+class Role(StrEnum):
     """What a node is in the cluster."""
 
     CONTROL_PLANE = "control-plane"
@@ -93,22 +92,22 @@ class NodeIdentity:
             annotations: of the object.
             resource_version: of the object to replace; None for a new one.
         """
-        return NodeIdentityObject(
-            apiVersion=f"{GROUP}/v1",
-            kind="NodeIdentity",
-            metadata=ObjectMeta(name=self.name, annotations=annotations, resourceVersion=resource_version),
-            spec={
-                "role": self.role.value,
-                "variant": self.variant,
-                "identity": self.identity,
-                "identityKind": self.identity_kind,
-                "disk": self.disk,
-                "wireguardPublicKey": base64.b64encode(self.wireguard_public_key).decode(),
-                "hostKey": self.host_key,
-                "meshAddress": self.mesh_address,
-                "addresses": list(self.addresses),
-            },
-        )
+        metadata: dict[str, Any] = {"name": self.name, "annotations": annotations}
+        if resource_version is not None:
+            metadata["resourceVersion"] = resource_version
+        spec = {
+            "role": self.role.value,
+            "variant": self.variant,
+            "identity": self.identity,
+            "identityKind": self.identity_kind,
+            "disk": self.disk,
+            "wireguardPublicKey": base64.b64encode(self.wireguard_public_key).decode(),
+            "hostKey": self.host_key,
+            "meshAddress": self.mesh_address,
+            "addresses": list(self.addresses),
+        }
+        record = {"apiVersion": f"{GROUP}/v1", "kind": "NodeIdentity", "metadata": metadata, "spec": spec}
+        return NodeIdentityObject.from_dict(record)
 
     def to_peer(self) -> join_pb2.MeshPeer:
         """Give what other nodes need to speak to this one."""
