@@ -73,7 +73,7 @@ class NodeIdentity:
         """Read an object of the API server, which has checked it against the schema."""
         spec = found["spec"]
         return cls(
-            name=found["metadata"]["name"],
+            name=found.metadata.name,
             role=Role(spec["role"]),
             variant=spec["variant"],
             identity=spec["identity"],
