@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from lightkube import AsyncClient
 
 WATCH: Final = 30  # seconds that one watch lasts
+STALE: Final = 3 * WATCH  # seconds after which what we know is not worth believing
+CHUNK: Final = 100  # objects; to read more at once would block the event loop
 TEMPORARY: Final = (ApiError, httpx2.HTTPError, OSError)
 """What may go wrong between us and the API server."""
 
-_CHUNK: Final = 100  # objects; to read more at once would block the event loop
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts that fail
 
 _LOG: Final = logging.getLogger(__name__)
@@ -59,11 +60,15 @@ class Follower:
             self._where["fields"] = {"metadata.name": name}
         self._objects: dict[str, Any] = {}
         self._last: float | None = None
+        self._error = "not yet"
 
     @property
-    def age(self) -> float | None:
-        """Seconds since the last good reading; None before the first."""
-        return asyncio.get_running_loop().time() - self._last if self._last is not None else None
+    def missing(self) -> str | None:
+        """Why what we know is not worth believing; None if it is."""
+        if self._last is None:
+            return f"never read: {self._error}"
+        age = asyncio.get_running_loop().time() - self._last
+        return f"last read {age:.0f} s ago: {self._error}" if age >= STALE else None
 
     async def run(self) -> None:
         """Follow until cancelled, whatever the API server does."""
@@ -72,21 +77,29 @@ class Follower:
             try:
                 await self._follow()
                 failures = 0
-            except TEMPORARY as error:
+            except Exception as error:  # noqa: BLE001 - whoever follows must not stop, and nobody would notice
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
-                _LOG.warning("cannot follow %s: %s; again in %g s", self._kind.__name__, error, pause)
+                self._error = str(error) or type(error).__name__
+                what, bug = self._kind.__name__, not isinstance(error, TEMPORARY)
+                _LOG.warning("cannot follow %s: %s; again in %g s", what, self._error, pause, exc_info=bug)
                 await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
-        listing = self._client.list(self._kind, chunk_size=_CHUNK, **self._where)
-        self._take({found.metadata.name: found async for found in listing})
+        listing = self._client.list(self._kind, chunk_size=CHUNK, **self._where)
+        self._take({found.metadata.name: self._known(found) async for found in listing})
         version = listing.resourceVersion
         watch = self._client.watch(self._kind, resource_version=version, server_timeout=2 * WATCH, **self._where)
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH):
                 async for event, found in watch:
                     self._see(event, found)
+
+    def _known(self, found: Any) -> Any:  # noqa: ANN401
+        """Give the object that we have already if it is still the same, so that others need not read it again."""
+        known = self._objects.get(found.metadata.name)
+        same = known is not None and known.metadata.resourceVersion == found.metadata.resourceVersion
+        return known if same else found
 
     def _see(self, event: str, found: Any) -> None:  # noqa: ANN401
         objects = dict(self._objects)
@@ -97,6 +110,6 @@ class Follower:
         self._take(objects)
 
     def _take(self, objects: dict[str, Any]) -> None:
-        self._last = asyncio.get_running_loop().time()
-        self._objects = objects
         self._changed(objects)
+        self._objects = objects
+        self._last = asyncio.get_running_loop().time()

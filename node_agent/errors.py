@@ -5,6 +5,7 @@
     AgentError
     ├── TemporaryError        try again, after a delay
     └── PermanentError        trying again will not help: report it
+        └── StrangerError     a service and we do not accept one another; another service may
 
 Errors of `constellation_core` and `attestation` are turned into one of the two where a loop meets them.
 """
@@ -41,3 +42,7 @@ class TemporaryError(AgentError):
 
 class PermanentError(AgentError):
     """Trying again will not help."""
+
+
+class StrangerError(PermanentError):
+    """A service and we do not accept one another. Another service may."""

@@ -31,7 +31,7 @@ from constellation_core.channel.client import attested_channel
 from constellation_core.errors import ChannelError, PeerUnavailableError
 from constellation_proto import join_pb2
 from constellation_proto.join_grpc import JoinStub
-from node_agent.errors import PermanentError, TemporaryError
+from node_agent.errors import PermanentError, StrangerError, TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -138,7 +138,7 @@ async def ask_for_ticket(
         progress: told why it goes on, whenever that changes.
 
     Raises:
-        PermanentError: the answer will not change: refused, or the service is not acceptable.
+        PermanentError: the answer will not change: refused, or no service is acceptable.
         TemporaryError: the time is over; says what came last.
     """
     return await _insist(
@@ -181,22 +181,39 @@ async def _insist(
     timeout: float,
     progress: Callable[[str], None] | None,
 ) -> _Ticket:
-    last = TemporaryError("no join service is known", hint="does the metadata name control planes?")
+    last = TemporaryError("no join service has answered yet")
     pause = FIRST_PAUSE
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             while True:
-                for service in services:
-                    try:
-                        return await _attempt(service, ask, verifier, issuer)
-                    except TemporaryError as error:
-                        if progress is not None and str(error) != str(last):
-                            progress(str(error))
-                        last = error
+                try:
+                    return await _ask_each(services, ask, verifier, issuer)
+                except TemporaryError as error:
+                    if progress is not None and str(error) != str(last):
+                        progress(str(error))
+                    last = error
                 # Nodes that started together must not come back together.
                 await asyncio.sleep(max(last.delay, pause * random.uniform(0.5, 1.5)))  # noqa: S311
                 pause = min(2 * pause, LONGEST_PAUSE)
     raise TemporaryError(f"no ticket within {timeout:g} s; last: {last}", hint=last.hint)
+
+
+async def _ask_each(
+    services: Sequence[Service], ask: Callable[[JoinStub], Awaitable[_Ticket]], verifier: Verifier, issuer: Issuer
+) -> _Ticket:
+    """Ask one service after the other. Metadata names them, which anybody may have written: one of them is not all."""
+    temporary = TemporaryError("no join service is known", hint="does the metadata name control planes?")
+    strangers = []
+    for service in services:
+        try:
+            return await _attempt(service, ask, verifier, issuer)
+        except TemporaryError as error:
+            temporary = error
+        except StrangerError as error:
+            strangers.append(error)
+    if services and len(strangers) == len(services):
+        raise strangers[-1]
+    raise temporary
 
 
 async def _attempt(
@@ -212,4 +229,4 @@ async def _attempt(
     except (PeerUnavailableError, StreamTerminatedError, OSError) as error:
         raise TemporaryError(str(error) or type(error).__name__) from None
     except (ChannelError, AttestationError) as error:
-        raise PermanentError(str(error), hint=error.hint) from None
+        raise StrangerError(f"{service.host}:{service.port}: {error}", hint=error.hint) from None

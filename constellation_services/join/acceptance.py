@@ -8,6 +8,8 @@ to hold, and an event says why.
 
 from __future__ import annotations
 
+import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from lightkube import ApiError
@@ -16,10 +18,11 @@ from lightkube.resources.core_v1 import ConfigMap
 
 from attestation.errors import AttestationError
 from attestation.roots import VENDOR_ROOTS, Roots
+from attestation.variant import Variant
 from constellation_core import cluster_history, join_config
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.cluster_history import record_history
-from constellation_core.errors import ConfigError, CoreError, PeerNotAcceptedError
+from constellation_core.errors import ConfigError, CoreError, PeerUnavailableError
 from constellation_core.join_config import JoinConfig
 from constellation_core.names import NAMESPACE
 from constellation_services.join.leases import CONFLICT, NOT_FOUND
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from lightkube import AsyncClient
 
     from attestation.evidence import Evidence
-    from attestation.variant import Variant
     from attestation.verdict import Verdict
     from constellation_core.image_manifest import SignedManifest
     from constellation_core.join_config import ControlPlanes
@@ -47,6 +49,10 @@ class Acceptance:
         news: who tells operators.
         metrics: what is counted.
         roots: vendor keys to believe; others than the default only for fakes.
+
+    Attributes:
+        since: when the version that holds now came; aware UTC. What was judged before was judged by another.
+        trouble: what is wrong with the newest version; empty where nothing is.
     """
 
     def __init__(self, client: AsyncClient, news: News, metrics: Metrics, roots: Roots = VENDOR_ROOTS) -> None:
@@ -56,12 +62,18 @@ class Acceptance:
         self._roots = roots
         self._seen: str | None = None
         self._current: tuple[JoinConfig, PolicyVerifier] | None = None
+        self.since = datetime.now(UTC)
         self.trouble = "there is no join-config yet"
 
     @property
     def variants(self) -> Collection[Variant]:
-        """Whose evidence can be judged now."""
-        return self._current[1].variants if self._current is not None else frozenset()
+        """Whose evidence can be judged. Before the first version nobody is told to go away for good."""
+        return self._current[1].variants if self._current is not None else frozenset(Variant)
+
+    @property
+    def missing(self) -> str | None:
+        """Why nobody can be judged; None if somebody can."""
+        return self.trouble if self._current is None else None
 
     @property
     def control_planes(self) -> ControlPlanes:
@@ -73,11 +85,19 @@ class Acceptance:
         return self._holding()[0].control_planes
 
     def judge(self, evidence: Evidence, *, binding: bytes, image: SignedManifest | None) -> Verdict:
-        """Judge by the version that holds at this moment."""
-        if self._current is None:
-            raise PeerNotAcceptedError(f"nobody can be judged: {self.trouble}")
-        _, verifier = self._current
-        return verifier.judge(evidence, binding=binding, image=image)
+        """Judge by the version that holds at this moment.
+
+        Raises:
+            PeerUnavailableError: there was none yet; the machine may come again.
+            PeerNotAcceptedError: it has no policy for this variant.
+        """
+        while True:
+            judging = self._current
+            if judging is None:
+                raise PeerUnavailableError(f"nobody can be judged: {self.trouble}")
+            verdict = judging[1].judge(evidence, binding=binding, image=image)
+            if judging is self._current:  # we are in a thread, and another version may have come meanwhile
+                return verdict
 
     def take(self, objects: Mapping[str, Any]) -> None:
         """Take the ConfigMap as it is now, by name."""
@@ -95,9 +115,11 @@ class Acceptance:
             self._keep(error)
             return
         self._current = config, verifier
+        self.since = datetime.now(UTC)
         self.trouble = ""
         self._metrics.configs.labels(outcome="accepted").inc()
-        self._news.tell("JoinConfigChanged", "a new version of join-config holds", about=text, warning=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self._news.tell("JoinConfigChanged", f"join-config {digest[:12]} holds", about=digest, warning=False)
         self._news.later(lambda: self._record(text))
 
     def _keep(self, error: CoreError | AttestationError) -> None:

@@ -20,7 +20,7 @@ from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import GROUP, JoinRequestObject, Role
 from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
-from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
+from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases, Turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,30 +54,31 @@ class Admission:
     async def admitted(self, applicant: Applicant, rule: ControlPlanes) -> AsyncIterator[None]:
         """Let a control plane pass, or say why not. It gives its turn back if it gets no ticket.
 
-        1. Who is a control plane of the cluster already may ask again.
+        1. Nobody takes the name of another machine: a person would be asked about a node that is there already.
         2. A person approves, where the cluster demands it.
         3. One joins at a time: etcd takes one new member, and has to be whole before the next.
         4. There are never more than the cluster wants; counted in our turn, so that two never both are the last.
 
+        Who is a control plane already, and asks again, has passed 2 and 4.
+
         Raises:
-            ForbiddenError: a person denied it, or approved another machine of this name.
+            ForbiddenError: another machine has this name or waits under it, or a person denied this one.
             NotAdmittedError: there are enough.
             TryAgainError: approval is pending, or it is another one's turn.
         """
-        if applicant.application.role is not Role.CONTROL_PLANE or await self.registry.is_registered(applicant):
-            yield  # 1
+        if applicant.application.role is not Role.CONTROL_PLANE:
+            yield
             return
-        if rule.approval:
+        is_new = await self.registry.find(applicant) is None  # 1
+        if is_new and rule.approval:
             await self._require_approval(applicant)  # 2
-        name = applicant.application.name
-        turn = await self.leases.take_turn(TURN, holder=name, seconds=self.turn, is_over=self._has_joined)  # 3
-        if turn != name:
-            raise TryAgainError(f"control plane {turn} is joining; one joins at a time", cause="not-your-turn")
+        turn = await self._take_turn(applicant)  # 3
         try:
-            await self._require_place(name, rule)  # 4
+            if is_new:
+                await self._require_place(applicant, rule)  # 4
             yield
         except BaseException:
-            await self.leases.release(TURN)
+            await self.leases.give_back(turn)
             raise
 
     async def note_admitted(self, applicant: Applicant) -> None:
@@ -86,8 +87,17 @@ class Admission:
         if request is not None:
             await self._set_phase(request, "Admitted")
 
-    async def _require_place(self, name: str, rule: ControlPlanes) -> None:
-        others = await self.registry.control_planes() - {name}
+    async def _take_turn(self, applicant: Applicant) -> Turn:
+        name, mine = applicant.application.name, applicant.holder
+        turn = await self.leases.take_turn(TURN, holder=mine, node=name, seconds=self.turn, is_over=self._has_joined)
+        if turn.holder != mine:
+            raise TryAgainError(
+                f"control plane {_node(turn.holder)} is joining; one joins at a time", cause="not-your-turn"
+            )
+        return turn
+
+    async def _require_place(self, applicant: Applicant, rule: ControlPlanes) -> None:
+        others = await self.registry.control_planes() - {applicant.application.name}
         if len(others) >= rule.max:
             raise NotAdmittedError(
                 f"control planes: expected at most {rule.max}, got another one",
@@ -145,10 +155,10 @@ class Admission:
             status = {"status": {"phase": phase, **more}}
             await self.client.patch(JoinRequestObject.Status, request.metadata.name, status, patch_type=PatchType.MERGE)
 
-    async def _has_joined(self, node: str) -> bool:
+    async def _has_joined(self, holder: str) -> bool:
         """Tell whether a control plane is up: then the turn is the next one's."""
         try:
-            found = await self.client.get(Node, node)
+            found = await self.client.get(Node, _node(holder))
         except ApiError as error:
             if error.status.code != NOT_FOUND:
                 raise
@@ -157,6 +167,10 @@ class Admission:
         conditions = (found.status.conditions if found.status is not None else None) or []
         ready = any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
         return ready and CONTROL_PLANE_LABEL in (labels or {})
+
+
+def _node(holder: str) -> str:
+    return holder.partition("/")[0]
 
 
 def _who(applicant: Applicant) -> dict[str, str]:

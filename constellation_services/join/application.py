@@ -3,21 +3,24 @@
 """What a node asks for, read and checked. Everything in a request is the node's own word.
 
 1. The certificate request is signed by its own key (attack: somebody else's public key).
-2. It asks for exactly O = system:nodes and CN = system:node:<name> (attacks: another group, two names).
-3. It asks for no authority, no other names and no other use (attacks: CA bit, a certificate for a server).
-4. Disk id, role, mesh key, host key and addresses have the shape that their users rely on.
+2. Its key is on P-256, P-384 or P-521, as our agents make them (attack: a weak key).
+3. It asks for exactly O = system:nodes and CN = system:node:<name> (attacks: another group, two names).
+4. It asks for no authority, no other names and no other use (attacks: CA bit, a certificate for a server).
+5. Disk id, role, mesh key, host key and addresses have the shape that their users rely on.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from constellation_core.cluster_authority import CURVES
 from constellation_core.cluster_objects import Role
 from constellation_core.errors import ConfigError
 from constellation_core.keys.derivation import canonical_uuid
@@ -30,7 +33,7 @@ ORGANISATION: Final = "system:nodes"
 USER_PREFIX: Final = "system:node:"
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-_LONGEST_NAME: Final = 63  # it is the value of labels
+_LONGEST_NAME: Final = 64 - len(USER_PREFIX)  # a common name has 64 characters (RFC 5280, ub-common-name)
 _HOST_KEY: Final = re.compile(
     r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{32,300}={0,2}( [!-~]{1,255})?"
 )
@@ -50,7 +53,6 @@ class Application:
         name: of the node.
         role: what it wants to be.
         disk: LUKS UUID of its state disk.
-        subject: of its certificate.
         public_key: of its certificate; the node has the private one.
         wireguard_public_key: 32 bytes.
         host_key: one OpenSSH line; may be empty.
@@ -60,11 +62,20 @@ class Application:
     name: str
     role: Role
     disk: str
-    subject: x509.Name
-    public_key: Any
+    public_key: ec.EllipticCurvePublicKey
     wireguard_public_key: bytes
     host_key: str
     addresses: tuple[str, ...]
+
+    @property
+    def subject(self) -> x509.Name:
+        """Name of its certificate, in our spelling: a request may encode the same name in others."""
+        return x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"{USER_PREFIX}{self.name}"),
+            ]
+        )
 
 
 def read_application(request: join_pb2.IssueTicketRequest) -> Application:
@@ -75,11 +86,10 @@ def read_application(request: join_pb2.IssueTicketRequest) -> Application:
     """
     signing = _read_certificate_request(request.certificate_request)
     return Application(
-        name=_node_name(signing),
+        name=_node_name(signing.subject),
         role=_role(request.role),
         disk=read_disk(request.disk_uuid),
-        subject=signing.subject,
-        public_key=signing.public_key(),
+        public_key=_public_key(signing.public_key()),
         wireguard_public_key=_wireguard_key(request.wireguard_public_key),
         host_key=_host_key(request.host_key),
         addresses=_addresses(tuple(request.addresses)),
@@ -103,13 +113,13 @@ def _read_certificate_request(data: bytes) -> x509.CertificateSigningRequest:
         raise _bad_request(f"at most {_LARGEST_REQUEST} bytes", f"{len(data)}")
     try:
         signing = x509.load_der_x509_csr(data)
-        signing.public_key()  # of a kind that we know
+        signing.public_key(), signing.subject  # they are read late
         genuine, extensions = signing.is_signature_valid, list(signing.extensions)
     except (*_READING, InvalidSignature):
         raise _bad_request("PKCS #10, DER", "other bytes") from None
     if not genuine:  # 1
         raise _bad_request("a signature by its own key", "another signature")
-    for extension in extensions:  # 3
+    for extension in extensions:  # 4
         _check_extension(extension.value)
     return signing
 
@@ -126,19 +136,26 @@ def _check_extension(value: x509.ExtensionType) -> None:
             raise _bad_request("a client certificate, no authority and no further names", type(value).__name__)
 
 
-def _node_name(signing: x509.CertificateSigningRequest) -> str:
-    # 2
-    attributes = sorted((attribute.oid.dotted_string, str(attribute.value)) for attribute in signing.subject)
+def _public_key(key: object) -> ec.EllipticCurvePublicKey:
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, CURVES):  # 2
+        raise _bad_request("a key on P-256, P-384 or P-521", "another")
+    return key
+
+
+def _node_name(subject: x509.Name) -> str:
+    # 3
+    attributes = sorted((attribute.oid.dotted_string, str(attribute.value)) for attribute in subject)
     expected = {NameOID.COMMON_NAME.dotted_string, NameOID.ORGANIZATION_NAME.dotted_string}
     found = dict(attributes)
     if len(attributes) != len(expected) or found.keys() != expected:
-        raise _bad_request(f"one O ({ORGANISATION}) and one CN", signing.subject.rfc4514_string()[:200] or "no name")
+        raise _bad_request(f"one O ({ORGANISATION}) and one CN", subject.rfc4514_string()[:200] or "no name")
     if found[NameOID.ORGANIZATION_NAME.dotted_string] != ORGANISATION:
         raise _bad_request(f"O = {ORGANISATION}", found[NameOID.ORGANIZATION_NAME.dotted_string][:200])
     user = found[NameOID.COMMON_NAME.dotted_string]
     name = user.removeprefix(USER_PREFIX)
     if not user.startswith(USER_PREFIX) or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise _bad_request(f"CN = {USER_PREFIX}<name of a node>", user[:200])
+        expected_name = f"CN = {USER_PREFIX}<DNS name of at most {_LONGEST_NAME} characters>"
+        raise _bad_request(expected_name, user[:200])
     return name
 
 

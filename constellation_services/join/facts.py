@@ -33,6 +33,11 @@ class Facts:
         self._current = facts, programs
         self.trouble = ""
 
+    @property
+    def missing(self) -> str | None:
+        """Why nothing is known; None if something is."""
+        return self.trouble if self._current is None else None
+
     def current(self) -> tuple[ClusterFacts, ComponentList]:
         """Give what is known.
 

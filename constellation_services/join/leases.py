@@ -8,6 +8,7 @@ service cannot let two control planes join at once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
 
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is.
+
+    Attributes:
+        lease: name of the lease.
+        holder: who has it.
+        version: `resourceVersion` of the lease as it was written for this holder; None if it is another one's turn.
+    """
+
+    lease: str
+    holder: str
+    version: str | None = None
 
 
 class Leases:
@@ -54,30 +70,24 @@ class Leases:
         except ApiError as error:
             if error.status.code != CONFLICT:
                 raise
-            return await self.holder(name) or await self.claim(name, holder=holder, node=node)
+            current = await self.holder(name)
+            return await self.claim(name, holder=holder, node=node) if current is None else current
         return holder
 
     async def holder(self, name: str) -> str | None:
-        """Ask who holds a lease; None if nobody does."""
+        """Ask who holds a lease: None if there is none, empty if it does not say."""
         lease = await self._read(name)
-        return lease.spec.holderIdentity if lease is not None and lease.spec is not None else None
-
-    async def release(self, name: str) -> None:
-        """Give a claim back."""
-        try:
-            await self._client.delete(Lease, name, namespace=NAMESPACE)
-        except ApiError as error:
-            if error.status.code != NOT_FOUND:
-                raise
+        return _holder(lease) if lease is not None else None
 
     async def take_turn(
-        self, name: str, *, holder: str, seconds: int, is_over: Callable[[str], Awaitable[bool]]
-    ) -> str:
+        self, name: str, *, holder: str, node: str, seconds: int, is_over: Callable[[str], Awaitable[bool]]
+    ) -> Turn:
         """Claim for some time, after whoever holds it now.
 
         Args:
             name: of the lease.
-            holder: who claims; also the node.
+            holder: who claims.
+            node: for whose sake, as in `claim`.
             seconds: how long others wait at most.
             is_over: tells whether the turn of a holder is over before its time.
 
@@ -87,17 +97,23 @@ class Leases:
         lease = await self._read(name)
         try:
             if lease is None:
-                await self._client.create(_lease(name, holder, holder, seconds))
-                return holder
-            current = lease.spec.holderIdentity if lease.spec is not None else None
-            if current is not None and current != holder and not _expired(lease) and not await is_over(current):
-                return current
-            await self._client.replace(_lease(name, holder, holder, seconds, replaces=lease))
+                return _turn(await self._client.create(_lease(name, holder, node, seconds)))
+            current = _holder(lease)
+            if current not in {"", holder} and not _expired(lease) and not await is_over(current):
+                return Turn(name, current)
+            return _turn(await self._client.replace(_lease(name, holder, node, seconds, replaces=_turn(lease))))
         except ApiError as error:
             if error.status.code not in {CONFLICT, NOT_FOUND}:
                 raise
-            return await self.take_turn(name, holder=holder, seconds=seconds, is_over=is_over)  # somebody was quicker
-        return holder
+            return await self.take_turn(name, holder=holder, node=node, seconds=seconds, is_over=is_over)
+
+    async def give_back(self, turn: Turn) -> None:
+        """End a turn before its time, unless its holder took it again meanwhile."""
+        try:
+            await self._client.replace(_lease(turn.lease, None, None, replaces=turn))
+        except ApiError as error:
+            if error.status.code not in {CONFLICT, NOT_FOUND}:
+                raise
 
     async def _read(self, name: str) -> Lease | None:
         try:
@@ -108,13 +124,25 @@ class Leases:
             return None
 
 
-def _lease(name: str, holder: str, node: str, seconds: int | None = None, replaces: Lease | None = None) -> Lease:
+def _lease(
+    name: str, holder: str | None, node: str | None, seconds: int | None = None, replaces: Turn | None = None
+) -> Lease:
     now = datetime.now(UTC)
-    version = replaces.metadata.resourceVersion if replaces is not None and replaces.metadata is not None else None
+    labels = {NODE_LABEL: node} if node is not None else None
+    version = replaces.version if replaces is not None else None
     return Lease(
-        metadata=ObjectMeta(name=name, namespace=NAMESPACE, labels={NODE_LABEL: node}, resourceVersion=version),
+        metadata=ObjectMeta(name=name, namespace=NAMESPACE, labels=labels, resourceVersion=version),
         spec=LeaseSpec(holderIdentity=holder, acquireTime=now, renewTime=now, leaseDurationSeconds=seconds),
     )
+
+
+def _turn(lease: Lease) -> Turn:
+    metadata = lease.metadata or ObjectMeta()
+    return Turn(metadata.name or "", _holder(lease), metadata.resourceVersion)
+
+
+def _holder(lease: Lease) -> str:
+    return (lease.spec.holderIdentity if lease.spec is not None else None) or ""
 
 
 def _expired(lease: Lease) -> bool:

@@ -165,9 +165,9 @@ class News:
             write = await self._queue.get()
             try:
                 await write()
-            except TEMPORARY as error:
+            except Exception as error:  # noqa: BLE001 - the next news may be told
                 self._metrics.dropped.inc()
-                _LOG.warning("cannot tell the cluster: %s", error)
+                _LOG.warning("cannot tell the cluster: %s", error, exc_info=not isinstance(error, TEMPORARY))
             finally:
                 self._queue.task_done()
 

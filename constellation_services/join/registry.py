@@ -21,7 +21,7 @@ from lightkube import ApiError
 from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject, Role
-from constellation_services.join.errors import ForbiddenError, NotAdmittedError
+from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from constellation_services.join.application import Application
     from constellation_services.join.facts import Facts
     from constellation_services.join.roster import Roster
+    from constellation_services.join.tokens import Tokens
 
-_RESERVED: Final = 256  # first addresses of the mesh, for what is no node
+_RESERVED: Final = 256  # first addresses of the mesh, for what is no node; fewer in a small network
+_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class Applicant:
     identity_kind: str
     variant: str
 
+    @property
+    def holder(self) -> str:
+        """What is written on its claims: the node and its machine."""
+        return f"{self.application.name}/{self.identity}"
+
     @classmethod
     def of(cls, application: Application, verdict: Verdict) -> Applicant:
         """Put together what was asked and what was proved.
@@ -71,12 +78,10 @@ class Registration:
     Attributes:
         identity: who it is.
         tickets: how many it got, with this one.
-        earlier_token: note of a bootstrap token that it got before and that may still be there.
     """
 
     identity: NodeIdentity
     tickets: int = 1
-    earlier_token: str | None = None
 
 
 def identity_of(verdict: Verdict) -> str:
@@ -98,13 +103,25 @@ class Registry:
         leases: claims.
         facts: of the cluster; the network of the mesh is among them.
         roster: nodes that are known; it may be a moment behind.
+        tokens: bootstrap tokens; what is noted of one is not overwritten before it is withdrawn.
     """
 
-    def __init__(self, client: AsyncClient, leases: Leases, facts: Facts, roster: Roster) -> None:
+    def __init__(self, client: AsyncClient, leases: Leases, facts: Facts, roster: Roster, tokens: Tokens) -> None:
         self._client = client
         self._leases = leases
         self._facts = facts
         self._roster = roster
+        self._tokens = tokens
+
+    async def find(self, applicant: Applicant) -> NodeIdentity | None:
+        """Find the node that the applicant already is; None if it is new, or was a moment ago.
+
+        Raises:
+            ForbiddenError: another machine has its name, or it has another disk or role.
+        """
+        name = applicant.application.name
+        found = await self._read(name) if name in self._roster else None
+        return _same(found, applicant) if found is not None else None
 
     async def register(self, applicant: Applicant, *, token_note: str) -> Registration:
         """Make the applicant a node, or find that it is one.
@@ -121,23 +138,19 @@ class Registry:
             NotAdmittedError: the mesh has no address left.
             ApiError: the API server does not answer or refuses.
         """
-        application = applicant.application
-        known = await self._read(application.name) if application.name in self._roster else None
-        if known is not None:
-            _check_same(NodeIdentity.from_object(known), applicant)
+        name = applicant.application.name
+        known = await self.find(applicant)
         await self._claim_disk(applicant)  # 1
         if known is None:
-            address = await self._claim_address(application.name)  # 2
-            wanted = _identity(applicant, address)
+            wanted = _identity(applicant, await self._claim_address(name))  # 2
             try:
                 await self._client.create(wanted.to_object(annotations={TOKEN_ANNOTATION: token_note}))  # 3
             except ApiError as error:
                 if error.status.code != CONFLICT:
                     raise
-                known = await self._client.get(NodeIdentityObject, application.name)
             else:
                 return Registration(wanted)
-        return await self._renew(known, applicant, token_note)
+        return await self._renew(applicant, token_note)
 
     async def of_disk(self, disk: str, identity: str) -> NodeIdentity:
         """Find the node that holds a disk.
@@ -150,9 +163,10 @@ class Registry:
         if holder is not None and holding != identity:
             raise _not_yours(disk)
         found = await self._read(name) if name else None
-        if found is None or NodeIdentity.from_object(found).disk != disk:
+        node = NodeIdentity.from_object(found) if found is not None else None
+        if node is None or (node.disk, node.identity) != (disk, identity):
             raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
-        return NodeIdentity.from_object(found)
+        return node
 
     async def control_planes(self) -> set[str]:
         """Give the names of all control planes."""
@@ -167,14 +181,8 @@ class Registry:
             NodeIdentityObject.Status, registration.identity.name, status, patch_type=PatchType.MERGE
         )
 
-    async def is_registered(self, applicant: Applicant) -> bool:
-        """Tell whether the applicant is a node already, in the role that it asks for."""
-        known = await self._read(applicant.application.name)
-        return known is not None and not _differences(NodeIdentity.from_object(known), applicant)
-
     async def _claim_disk(self, applicant: Applicant) -> None:
-        application = applicant.application
-        mine = f"{application.name}/{applicant.identity}"
+        application, mine = applicant.application, applicant.holder
         holder = await self._leases.claim(_disk_claim(application.disk), holder=mine, node=application.name)
         if holder != mine:
             raise _not_yours(application.disk)
@@ -189,17 +197,25 @@ class Registry:
                     return address
         raise NotAdmittedError(f"mesh {network}: no address is left", cause="mesh-full")
 
-    async def _renew(self, found: Any, applicant: Applicant, token_note: str) -> Registration:  # noqa: ANN401
-        known = NodeIdentity.from_object(found)
-        _check_same(known, applicant)
-        wanted = _identity(applicant, known.mesh_address)
-        before = found.metadata.annotations or {}
-        annotations = {**before, TOKEN_ANNOTATION: token_note}
-        await self._client.replace(
-            wanted.to_object(annotations=annotations, resource_version=found.metadata.resourceVersion)
-        )
-        tickets = (found.get("status") or {}).get("tickets", 0) + 1
-        return Registration(wanted, tickets, before.get(TOKEN_ANNOTATION))
+    async def _renew(self, applicant: Applicant, token_note: str) -> Registration:
+        """Write down what a node says of itself now, whoever else writes to the same object."""
+        for _ in range(_ATTEMPTS):
+            found = await self._client.get(NodeIdentityObject, applicant.application.name)
+            known, metadata = _same(found, applicant), found["metadata"]
+            before = metadata.get("annotations", {})
+            await self._tokens.withdraw_noted(before.get(TOKEN_ANNOTATION))
+            wanted = _identity(applicant, known.mesh_address).to_object(
+                annotations={**before, TOKEN_ANNOTATION: token_note}, resource_version=metadata["resourceVersion"]
+            )
+            try:
+                written = await self._client.replace(wanted)
+            except ApiError as error:
+                if error.status.code != CONFLICT:
+                    raise
+                continue
+            tickets = (found.get("status") or {}).get("tickets", 0) + 1
+            return Registration(NodeIdentity.from_object(written), tickets)
+        raise TryAgainError(f"node {applicant.application.name} changes all the time", cause="unavailable")
 
     async def _read(self, name: str) -> Any:  # noqa: ANN401
         try:
@@ -226,22 +242,22 @@ def _identity(applicant: Applicant, mesh_address: str) -> NodeIdentity:
     )
 
 
-def _differences(known: NodeIdentity, applicant: Applicant) -> list[str]:
+def _same(found: Any, applicant: Applicant) -> NodeIdentity:  # noqa: ANN401
+    """Read an object, and check that the applicant is this node."""
+    known = NodeIdentity.from_object(found)
     wanted = _identity(applicant, known.mesh_address)
-    return [
+    differences = [
         f"{name}: expected {getattr(known, name)}, got {getattr(wanted, name)}"
         for name in ("variant", "identity", "disk", "role")
         if getattr(known, name) != getattr(wanted, name)
     ]
-
-
-def _check_same(known: NodeIdentity, applicant: Applicant) -> None:
-    if differences := _differences(known, applicant):
+    if differences:
         raise ForbiddenError(
             f"node {known.name} is another machine: {'; '.join(differences)}",
             cause="name",
             hint=f"if that machine is gone for good, forget it: constellation nodes forget {known.name}",
         )
+    return known
 
 
 def _not_yours(disk: str) -> ForbiddenError:
@@ -256,7 +272,8 @@ def _disk_claim(disk: str) -> str:
 
 def _candidates(network: IPv4Network, node: str) -> Iterator[str]:
     """Give the addresses of a mesh in an order of the node's own, so that nodes seldom try the same."""
-    places = network.num_addresses - _RESERVED - 1  # the last one is no host's
+    reserved = min(_RESERVED, network.num_addresses // 4)
+    places = network.num_addresses - reserved - 1  # the last one is no host's
     start = int.from_bytes(hashlib.sha256(node.encode()).digest()[:8], "big")
     for step in range(places):
-        yield str(network[_RESERVED + (start + step) % places])
+        yield str(network[reserved + (start + step) % places])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from constellation_core.cluster_objects import NodeIdentity, Role
+from constellation_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -18,29 +19,38 @@ class Roster:
     """Follows the NodeIdentity objects."""
 
     def __init__(self) -> None:
-        self._objects: Mapping[str, Any] = {}
+        self._objects: Mapping[str, Any] | None = None
         self._identities: dict[str, NodeIdentity] = {}
 
     def __len__(self) -> int:
         """Count the nodes."""
-        return len(self._objects)
+        return len(self._identities)
 
     def __contains__(self, name: object) -> bool:
         """Tell whether a node is known. One that joined a moment ago may not be, yet."""
-        return name in self._objects
+        return name in self._identities
+
+    def require_read(self) -> None:
+        """Check that the nodes were read: without that a ticket would not say where the control planes are.
+
+        Raises:
+            ConfigError: they were not, yet.
+        """
+        if self._objects is None:
+            raise ConfigError("the nodes of the cluster were not read yet")
 
     def take(self, objects: Mapping[str, Any]) -> None:
         """Take the objects as they are now, by name."""
-        before, self._objects = self._objects, objects
-        for name in before.keys() - objects.keys():
-            del self._identities[name]
-        for name, found in objects.items():
-            if found is not before.get(name):  # what did not change is the same object
-                self._identities[name] = NodeIdentity.from_object(found)
+        before = self._objects or {}
+        self._identities = {  # what did not change is the same object
+            name: self._identities[name] if found is before.get(name) else NodeIdentity.from_object(found)
+            for name, found in objects.items()
+        }
+        self._objects = objects
 
     def objects(self) -> list[Any]:
         """Give the objects."""
-        return list(self._objects.values())
+        return list((self._objects or {}).values())
 
     def addresses(self) -> Collection[str]:
         """Give the mesh addresses in use."""

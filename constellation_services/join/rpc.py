@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -16,7 +17,7 @@ from lightkube import ApiError
 
 from constellation_core.channel.http2 import current_peer
 from constellation_core.cluster_objects import Role
-from constellation_core.errors import ConfigError, KeyProviderError, KeyProviderUnavailableError
+from constellation_core.errors import AuthorityError, ConfigError, KeyProviderError, KeyProviderUnavailableError
 from constellation_proto.join_grpc import JoinBase
 from constellation_services.join.application import read_application, read_disk
 from constellation_services.join.errors import BadRequestError, JoinError, TryAgainError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from constellation_services.join.tickets import TicketOffice
 
 REQUEST_TIMEOUT: Final = 25.0  # seconds for one ticket; the node asks again
+FRESH: Final = timedelta(minutes=1)  # a machine asks within this time after it was judged
 
 _TEMPORARY: Final = frozenset({408, 429, 500, 502, 503, 504})  # answers of an API server that may be others later
 
@@ -88,6 +90,7 @@ class JoinService(JoinBase):
         asked.who = application.name
         applicant = Applicant.of(application, verdict)
         facts, programs = self.facts.current()
+        self.office.roster.require_read()
         async with self.admission.admitted(applicant, self.acceptance.control_planes):
             ticket = await self.office.issue(applicant, facts, programs)
         if application.role is Role.CONTROL_PLANE:
@@ -100,12 +103,13 @@ class JoinService(JoinBase):
         disk = read_disk(request.disk_uuid)
         asked.who = f"the machine with disk {disk}"
         facts, _ = self.facts.current()
+        self.office.roster.require_read()
         return await self.office.issue_again(disk, identity_of(verdict), facts)
 
     async def _answer(self, asked: _Asked, make: Callable[[Verdict], Awaitable[_Ticket]]) -> _Ticket:
         peer, start = current_peer(), perf_counter()
         try:
-            verdict = _verdict_of(peer)
+            verdict = self._verdict_of(peer)
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 ticket = await make(verdict)
         except Exception as error:  # noqa: BLE001 - whatever it was, the node gets an answer and it is counted
@@ -116,6 +120,14 @@ class JoinService(JoinBase):
         self.metrics.tickets.labels(kind=asked.kind, role=asked.role, outcome="issued").inc()
         self.news.ticket_issued(asked.kind, f"{asked.who} ({asked.role})")
         return ticket
+
+    def _verdict_of(self, peer: Peer) -> Verdict:
+        """Give what was judged of a peer; not by a join-config that holds no more, and not long ago."""
+        if peer.verdict is None:
+            raise BadRequestError("evidence: expected some, got none", cause="evidence")
+        if peer.verdict.at < max(self.acceptance.since, datetime.now(UTC) - FRESH):
+            raise TryAgainError("this machine was judged too long ago: connect again", cause="outdated")
+        return peer.verdict
 
     def _tell_refusal(self, asked: _Asked, address: str, refusal: JoinError) -> None:
         self.metrics.tickets.labels(kind=asked.kind, role=asked.role, outcome=refusal.cause).inc()
@@ -134,12 +146,6 @@ class _Asked:
     who: str = ""
 
 
-def _verdict_of(peer: Peer) -> Verdict:
-    if peer.verdict is None:
-        raise BadRequestError("evidence: expected some, got none", cause="evidence")
-    return peer.verdict
-
-
 async def _receive(stream: Stream[_Request, _Ticket]) -> _Request:
     request = await stream.recv_message()
     if request is None:
@@ -152,14 +158,14 @@ def _as_refusal(error: Exception) -> JoinError:
     match error:
         case JoinError():
             return error
+        case ApiError() if error.status.code not in _TEMPORARY:
+            return _not_now(error, "api-server")
         case KeyProviderUnavailableError() | TimeoutError() | httpx2.HTTPError() | ConfigError():
             return _not_now(error, "unavailable")
-        case ApiError() if error.status.code in _TEMPORARY:
-            return _not_now(error, "unavailable")
-        case ApiError():
-            return _not_now(error, "api-server")
         case KeyProviderError():
             return _not_now(error, "key-service")
+        case AuthorityError() | OSError():
+            return _not_now(error, "files")
         case _:
             _LOG.exception("this should not happen")
             return _not_now(error, "unexpected")

@@ -10,7 +10,7 @@ import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lightkube import KubeConfig
 from lightkube.resources.core_v1 import ConfigMap
@@ -18,10 +18,10 @@ from lightkube.resources.core_v1 import ConfigMap
 from attestation.issuer import open_issuer
 from attestation.roots import VENDOR_ROOTS, Roots
 from attestation.variant import Variant  # noqa: TC001 - the program reads the types of settings
-from constellation_core import join_config
 from constellation_core.channel.server import AttestedServer
 from constellation_core.cluster_authority import ClusterAuthority
 from constellation_core.cluster_objects import NodeIdentityObject
+from constellation_core.conditions import Condition
 from constellation_core.image_manifest import SignedManifest
 from constellation_core.keys.client import KeyServiceClient
 from constellation_core.names import KEY_SERVICE_HOST, KEY_SERVICE_PORT, NAMESPACE
@@ -37,10 +37,10 @@ from constellation_services.join.rpc import JoinService
 from constellation_services.join.tickets import TicketOffice
 from constellation_services.join.tokens import Tokens
 from constellation_services.status import status_server
-from constellation_services.watching import TEMPORARY, WATCH, Follower
+from constellation_services.watching import TEMPORARY, Follower
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from lightkube import AsyncClient
 
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 API_TIMEOUT: Final = 8.0  # seconds for one answer of the API server
 SWEEP: Final = 10.0  # seconds between two looks for tokens that are over
-STALE: Final = 3 * WATCH  # seconds after which what we follow is not worth believing
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -96,12 +95,16 @@ class Listening:
     Attributes:
         port: of the attested channel.
         status_port: of the status server.
+        ready: what is true when it can let machines in.
         news: what it tells operators.
+        metrics: what it counts.
     """
 
     port: int
     status_port: int
+    ready: tuple[Condition, ...]
     news: News
+    metrics: Metrics
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -147,12 +150,14 @@ async def serve(
     metrics.nodes.set_function(lambda: len(roster))
     leases, tokens = Leases(client), Tokens(client)
     image = await asyncio.to_thread(_own_image, settings.manifest)
-    followers = (
-        Follower(client, ConfigMap, acceptance.take, namespace=NAMESPACE, name=join_config.OBJECT_NAME),
-        Follower(client, ConfigMap, facts.take, namespace=NAMESPACE),
-        Follower(client, NodeIdentityObject, roster.take),
-    )
-    registry = Registry(client, leases, facts, roster)
+
+    def take(objects: Mapping[str, Any]) -> None:
+        acceptance.take(objects)
+        facts.take(objects)
+
+    config_maps = Follower(client, ConfigMap, take, namespace=NAMESPACE)
+    nodes = Follower(client, NodeIdentityObject, roster.take)
+    registry = Registry(client, leases, facts, roster, tokens)
     service = JoinService(
         acceptance=acceptance,
         admission=Admission(client, registry, leases, settings.turn),
@@ -172,19 +177,24 @@ async def serve(
     )
     server = AttestedServer([service], issuer=issuer, verifier=acceptance, image=image, observer=news)
 
-    def is_ready() -> bool:
-        ages = [follower.age for follower in followers]
-        seen = all(age is not None and age < STALE for age in ages)
-        return seen and not facts.trouble and bool(acceptance.variants)
-
-    tasks = [asyncio.create_task(follower.run()) for follower in followers]
-    tasks += [asyncio.create_task(news.run()), asyncio.create_task(_sweep(tokens, roster))]
+    serving = asyncio.Event()
+    ready = (
+        Condition("join-config was read", lambda: acceptance.missing),
+        Condition("the facts of the cluster are known", lambda: facts.missing),
+        Condition("ConfigMaps are followed", lambda: config_maps.missing),
+        Condition("NodeIdentity objects are followed", lambda: nodes.missing),
+        Condition("machines may connect", lambda: None if serving.is_set() else "the service starts or stops"),
+    )
+    work = (config_maps.run(), nodes.run(), news.run(), _sweep(tokens, roster))
+    tasks = [asyncio.create_task(endless) for endless in work]
     try:
-        async with status_server(settings.host, settings.status_port, metrics.registry, is_ready) as status_port:
+        async with status_server(settings.host, settings.status_port, metrics.registry, ready) as status_port:
             await server.start(settings.host, settings.port)
+            serving.set()
             try:
-                yield Listening(server.port, status_port, news)
+                yield Listening(server.port, status_port, ready, news, metrics)
             finally:
+                serving.clear()
                 await server.drain(settings.grace)
                 await news.flush(settings.grace)
     finally:
@@ -199,8 +209,8 @@ async def _sweep(tokens: Tokens, roster: Roster) -> None:
         await asyncio.sleep(SWEEP)
         try:
             await tokens.sweep(roster.objects())
-        except TEMPORARY as error:
-            _LOG.warning("cannot withdraw tokens now: %s", error)
+        except Exception as error:  # noqa: BLE001 - nobody would notice that it stopped
+            _LOG.warning("cannot withdraw tokens now: %s", error, exc_info=not isinstance(error, TEMPORARY))
 
 
 def _own_image(folder: Path) -> SignedManifest | None:

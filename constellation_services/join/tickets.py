@@ -16,10 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from constellation_core.cluster_objects import Role
-from constellation_core.errors import AuthorityError
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, SECRET_SIZE, state_disk
 from constellation_proto import join_pb2
-from constellation_services.join.errors import BadRequestError
 from constellation_services.join.tokens import new_token
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from constellation_core.component_list import ComponentList
     from constellation_core.image_manifest import SignedManifest
     from constellation_core.keys.provider import KeyProvider
+    from constellation_services.join.application import Application
     from constellation_services.join.news import News
     from constellation_services.join.registry import Applicant, Registry
     from constellation_services.join.roster import Roster
@@ -78,21 +77,19 @@ class TicketOffice:
         """Make the ticket of a node that may join.
 
         Raises:
-            BadRequestError: its key cannot be certified.
+            AuthorityError: the cluster's authority is not valid now.
             JoinError: name or disk are another machine's.
             KeyProviderError: the key service does not answer or refuses.
             ApiError: the API server does not answer or refuses.
         """
         application = applicant.application
-        # What can be refused comes before anything is written.
-        certificate = self._certify(applicant)
+        # What can fail comes before anything is written.
+        certificate = self._certify(application)
         disk_key, measurement_secret = await self._keys_of(application.disk)
         files = await asyncio.to_thread(self._files) if application.role is Role.CONTROL_PLANE else []
         token = new_token()
         registration = await self.registry.register(applicant, token_note=token.note)
         await self.tokens.publish(token, application.name)
-        if registration.earlier_token is not None:
-            await self.tokens.withdraw_noted(registration.earlier_token)
         self.news.later(lambda: self.registry.note_ticket(registration))
         expires = Timestamp()
         expires.FromDatetime(token.expires)
@@ -137,14 +134,10 @@ class TicketOffice:
         )
         return disk_key.reveal(), measurement_secret.reveal()
 
-    def _certify(self, applicant: Applicant) -> bytes:
-        application = applicant.application
-        try:
-            certificate = self.authority.issue_client_certificate(
-                application.public_key, application.subject, at=datetime.now(UTC), lifetime=CERTIFICATE_LIFETIME
-            )
-        except AuthorityError as error:
-            raise BadRequestError(f"certificate request: {error}", cause="certificate-request") from None
+    def _certify(self, application: Application) -> bytes:
+        certificate = self.authority.issue_client_certificate(
+            application.public_key, application.subject, at=datetime.now(UTC), lifetime=CERTIFICATE_LIFETIME
+        )
         return certificate.public_bytes(Encoding.PEM)
 
     def _files(self) -> list[join_pb2.File]:

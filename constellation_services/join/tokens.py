@@ -8,6 +8,7 @@ the id stands in an annotation of the NodeIdentity, so nobody has to be able to 
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import NODE_LABEL, TOKEN_ANNOTATION, NodeIdentityObject
 from constellation_core.keys.secret import Secret
-from constellation_services.join.leases import NOT_FOUND
+from constellation_services.join.leases import CONFLICT, NOT_FOUND
+from constellation_services.watching import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +39,7 @@ _CLOCK_SKEW: Final = timedelta(seconds=30)
 _SIGNS: Final = string.ascii_lowercase + string.digits
 _ID_LENGTH: Final = 6
 _SECRET_LENGTH: Final = 16
+_ID: Final = re.compile(rf"[a-z0-9]{{{_ID_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,11 @@ class Tokens:
             if error.status.code != NOT_FOUND:
                 raise
 
-    async def withdraw_noted(self, note: str) -> None:
-        """Withdraw the token of a note."""
-        await self.withdraw(note.partition(" ")[0])
+    async def withdraw_noted(self, note: str | None) -> None:
+        """Withdraw the token of a note, if there is one that names a token."""
+        token_id = (note or "").partition(" ")[0]
+        if _ID.fullmatch(token_id):
+            await self.withdraw(token_id)
 
     async def sweep(self, identities: Iterable[Any]) -> int:
         """Withdraw tokens whose node is there, or whose time is over.
@@ -117,7 +122,7 @@ class Tokens:
         """
         # As plain data: to make records of a thousand objects would block the event loop.
         pending = {
-            found["metadata"]["name"]: note
+            found["metadata"]["name"]: (found["metadata"]["resourceVersion"], note)
             for found in identities
             if (note := found["metadata"].get("annotations", {}).get(TOKEN_ANNOTATION))
         }
@@ -125,26 +130,30 @@ class Tokens:
             return 0
         born = {
             node.metadata.name: node.metadata.creationTimestamp
-            async for node in self._client.list(Node)
+            async for node in self._client.list(Node, chunk_size=CHUNK)
             if node.metadata is not None
         }
-        over = {node: note for node, note in pending.items() if _is_over(note, born.get(node))}
-        for node, note in over.items():
+        over = {node: seen for node, seen in pending.items() if _is_over(seen[1], born.get(node))}
+        for node, (version, note) in over.items():
             await self.withdraw_noted(note)
-            await self._strike(node)
+            await self._strike(node, version)
         return len(over)
 
-    async def _strike(self, node: str) -> None:
-        change = {"metadata": {"annotations": {TOKEN_ANNOTATION: None}}}
+    async def _strike(self, node: str, version: str) -> None:
+        """Strike the note out, unless the node has changed: it may have another token by now."""
+        change = {"metadata": {"annotations": {TOKEN_ANNOTATION: None}, "resourceVersion": version}}
         try:
             await self._client.patch(NodeIdentityObject, node, change, patch_type=PatchType.MERGE)
         except ApiError as error:
-            if error.status.code != NOT_FOUND:
+            if error.status.code not in {CONFLICT, NOT_FOUND}:
                 raise
 
 
 def _is_over(note: str, node_born: datetime | None) -> bool:
-    expires = datetime.fromisoformat(note.partition(" ")[2])
+    try:
+        expires = datetime.fromisoformat(note.partition(" ")[2]).astimezone(UTC)
+    except ValueError:  # it is nobody's note, and says nothing
+        return True
     used = node_born is not None and node_born >= expires - LIFETIME - _CLOCK_SKEW
     return used or datetime.now(UTC) >= expires
 

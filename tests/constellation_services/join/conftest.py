@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: machines with real TPMs, and clusters that they join (`world.py`)."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from attestation.issuer import open_issuer
+from attestation.testing.swtpm import running_swtpm
+from attestation.variant import Variant
+from constellation_engine.cluster.manifests import manifests, namespace
+from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from node_agent import joining
+from tests.constellation_services.join.world import Cluster, Machine, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from constellation_engine.testing.control_plane import ControlPlane
+
+IMAGE = "constellation-services@sha256:" + 64 * "a"
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Machine]]:
+    """Gives the machine of a name: the same in all tests, each with a real TPM."""
+    if shutil.which("swtpm") is None:
+        pytest.skip("the program swtpm is not installed: apt-get install swtpm swtpm-tools")
+    with ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> Machine:
+            folder = tmp_path_factory.mktemp(name)
+            running = stack.enter_context(running_swtpm(folder, transport="unix", endorsed=False))
+            return Machine(stack.enter_context(open_issuer(Variant.QEMU_VTPM, tpm=running.address)))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def furnished(control_plane: ControlPlane) -> ControlPlane:
+    """An API server with all our objects, roles and admission policies."""
+    client = control_plane.client()
+    for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
+        client.apply(manifest, field_manager="constellation", force=True)
+    for definition in custom_resource_definitions():
+        client.wait(type(definition), name_of(definition), for_conditions=["Established"])
+    return control_plane
+
+
+@pytest.fixture
+def empty_cluster(
+    furnished: ControlPlane,
+    machine: Callable[[str], Machine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Cluster:
+    """A cluster with facts and join-config, and without a service."""
+    monkeypatch.setattr(joining, "FIRST_PAUSE", 0.02)  # nodes of tests are impatient
+    furnished.clean()
+    for manifest in namespace():
+        furnished.client().apply(manifest, field_manager="constellation", force=True)
+    cluster = Cluster(furnished, tmp_path, machine)
+    cluster.facts.set()
+    cluster.join_config.set()
+    return cluster
+
+
+@pytest.fixture
+async def cluster(empty_cluster: Cluster) -> AsyncIterator[Cluster]:
+    """A cluster with one instance of the service."""
+    async with empty_cluster.service():
+        yield empty_cluster
