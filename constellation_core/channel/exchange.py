@@ -123,10 +123,10 @@ async def meet_client(
 
     Raises:
         PeerNotAcceptedError: we do not accept the client; it was told.
-        InsecureConnectionError: a frame is not what it must be; the client was told.
+        InsecureConnectionError: a frame is not what it must be, or not in its turn.
         PeerUnavailableError: the client went away.
         BusyError: the client's turn at our device did not come; it was told.
-        AttestationError: our own device failed; the client was told.
+        AttestationError: our own device failed, or our verifier; the client was told.
     """
     # 1
     own_nonce = secrets.token_bytes(NONCE_SIZE)
@@ -165,6 +165,9 @@ async def _judge_client(stream: FrameStream, evidence: bytes, binding: bytes, wo
         raise PeerNotAcceptedError(f"the client's evidence cannot be read: {error}", hint=error.hint) from None
     except PeerNotAcceptedError:
         _tell(stream, attest_pb2.CODE_NOT_ACCEPTED)
+        raise
+    except Exception:
+        _tell(stream, attest_pb2.CODE_UNAVAILABLE)
         raise
     if not verdict.accepted:
         # Who is not genuine learns nothing: it may be looking for what would be accepted.

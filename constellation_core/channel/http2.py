@@ -1,18 +1,34 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC over HTTP/2 for peers that passed the exchange: grpclib, with limits that it does not have."""
+"""gRPC over HTTP/2 for peers that passed the exchange: grpclib, with limits that it does not have.
+
+Where clients do not attest, anybody gets here. What each limit stops:
+
+1. A request has so many bytes (attack: fill the memory with one).
+2. A connection has so many requests running (attack: fill it with many).
+3. Who does not read our answers is not listened to (attack: fill it with answers, to pings for example).
+4. What is no HTTP/2 ends its connection, what is no gRPC ends its request, and neither is worth a line of the log
+   (attack: fill the log).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from google.protobuf.message import DecodeError
 from grpclib import GRPCError, Status
 from grpclib.config import Configuration
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.metadata import decode_metadata
 from grpclib.protocol import H2Protocol
 from grpclib.server import Handler, Server
+from h2.config import H2Configuration
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -21,7 +37,7 @@ if TYPE_CHECKING:
     from grpclib.protocol import Stream
 
     from attestation.verdict import Verdict
-    from constellation_core.channel.rooms import Guest, Room
+    from constellation_core.channel.rooms import Guest, Limits, Room
 
 _WINDOW: Final = 1024 * 1024  # bytes in flight, of a stream and of a connection
 
@@ -52,14 +68,15 @@ class GrpcServer(Server):
 
     Args:
         services: handlers made from the generated classes.
-        request_size: bytes that a request may have.
+        limits: what a connection may ask for.
         room: where connections are counted.
     """
 
-    def __init__(self, services: Collection[IServable], *, request_size: int, room: Room) -> None:
+    def __init__(self, services: Collection[IServable], *, limits: Limits, room: Room) -> None:
         config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-        super().__init__(services, config=config)
-        self._request_size = request_size
+        super().__init__(services, codec=_Codec(), config=config)
+        self._h2_config = H2Configuration(client_side=False, header_encoding="ascii")  # grpclib's checks no headers
+        self._limits = limits
         self._room = room
 
     def protocol_for(self, peer: Peer, guest: Guest) -> H2Protocol:
@@ -67,11 +84,12 @@ class GrpcServer(Server):
         self.__gc_step__()
         handler = _PeerHandler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         handler.peer = peer
-        handler.request_size = self._request_size
+        handler.limits = self._limits
         self._handlers.add(handler)
         protocol = _Connection(handler, self._config, self._h2_config)
         protocol.guest = guest
         protocol.room = self._room
+        protocol.requests = self._limits.requests
         return protocol
 
     async def idle(self) -> None:
@@ -91,22 +109,68 @@ class _PeerHandler(Handler):
     """Starts the tasks of one connection, each of which knows its peer."""
 
     peer: Peer
-    request_size: int
+    limits: Limits
 
     def accept(self, stream: Stream, headers: list[tuple[str, str]], release_stream: Callable[[], object]) -> None:
-        receive = stream.recv_data
-
-        async def receive_within_limit(size: int) -> bytes:
-            if size > self.request_size:
-                raise GRPCError(
-                    Status.RESOURCE_EXHAUSTED, f"a request has at most {self.request_size} bytes, this one has {size}"
-                )
-            return await receive(size)
-
-        stream.recv_data = receive_within_limit  # type: ignore[method-assign] # grpclib has no limit of its own
+        error = self._objection(headers)
+        if error is not None:
+            stream.reset_nowait(error)
+            release_stream()
+            return
+        stream.recv_data = _Body(stream, self.limits.request).receive  # type: ignore[method-assign] # it has no limit
         context = contextvars.copy_context()
         context.run(_PEER.set, self.peer)
         context.run(super().accept, stream, headers, release_stream)
+
+    def _objection(self, headers: list[tuple[str, str]]) -> ErrorCodes | None:
+        if len(_running(self)) >= self.limits.requests:
+            return ErrorCodes.REFUSED_STREAM
+        try:
+            decode_metadata(headers)
+        except ValueError:
+            return ErrorCodes.PROTOCOL_ERROR
+        return None
+
+
+class _Body:
+    """Reads messages within limits: grpclib asks for the five bytes before a message, then for the message."""
+
+    def __init__(self, stream: Stream, most: int) -> None:
+        self._receive = stream.recv_data
+        self._most = most
+        self._within_message = False
+
+    async def receive(self, size: int) -> bytes:
+        try:
+            data = await self._receive(size)
+            complete = len(data) == size or not self._within_message
+        except AssertionError:  # grpclib's way to say so
+            complete = False
+        if not complete:
+            raise GRPCError(Status.INVALID_ARGUMENT, "the request ends within a message")
+        self._within_message = bool(data) and not self._within_message
+        if self._within_message:
+            self._check(data)
+        return data
+
+    def _check(self, prefix: bytes) -> None:
+        compressed, length = struct.unpack(">?I", prefix)
+        if compressed:
+            raise GRPCError(Status.UNIMPLEMENTED, "requests must not be compressed")
+        if length > self._most:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED, f"a request has at most {self._most} bytes, this one has {length}"
+            )
+
+
+class _Codec(ProtoCodec):
+    """Says whose mistake it is when a message cannot be read."""
+
+    def decode(self, data: bytes, message_type: type[Any]) -> Any:  # noqa: ANN401 - as its base class
+        try:
+            return super().decode(data, message_type)
+        except DecodeError:
+            raise GRPCError(Status.INVALID_ARGUMENT, f"the request is no {message_type.__name__}") from None
 
 
 class _Connection(H2Protocol):
@@ -114,10 +178,31 @@ class _Connection(H2Protocol):
 
     guest: Guest
     room: Room
+    requests: int
+    _transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+        http2 = self.connection._connection  # noqa: SLF001 - grpclib tells peers nothing of how many requests may run
+        http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.requests})
+        self.connection.flush()
 
     def data_received(self, data: bytes) -> None:
         self.guest.silent_since = asyncio.get_running_loop().time()
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001 - grpclib knows less of HTTP/2 than a peer may say
+            self.processor.close("the peer does not speak gRPC")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._transport.resume_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.room.leave(self.guest)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 _QUIET: Final = 60.0  # seconds between two lines about the same peer and reason
 _REMEMBERED: Final = 1024  # peers and reasons
+_LONGEST: Final = 1000  # letters of a detail
 
 
 class Reason(Enum):
@@ -82,8 +83,9 @@ class Refusal:
 
     @classmethod
     def of(cls, address: str, error: BaseException) -> Refusal:
-        """Describe an error."""
-        detail = str(error) or type(error).__name__
+        """Describe an error in one line: parts of it may be words of the peer."""
+        said = str(error)[:_LONGEST] or type(error).__name__
+        detail = "".join(letter if letter.isprintable() else "·" for letter in said)
         return cls(address, Reason.of(error), detail, getattr(error, "verdict", None))
 
 

@@ -1,22 +1,28 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many peers may be where at a time, and who must leave when another comes.
+"""How many peers may be where at a time, who waits, and who must leave when another comes.
 
-A peer that is not attested yet costs a file descriptor and some memory, and later a signature of our TPM. Whoever opens
-thousands of connections and says nothing must not keep others out: of the address that holds most places, the guest
-that has been silent longest leaves.
+A peer that is not attested yet costs a file descriptor and some memory, then a TLS handshake and a signature of our
+TPM. Whoever opens thousands of connections must not keep others out, and a thousand nodes that start at the same time
+must all come in. So
+
+1. a connection that has not said a byte costs nothing but itself, and leaves as soon as another needs its place,
+2. those that spoke wait for a place, and the address that holds fewest places is served first,
+3. where too many wait, the last one of the address that waits most often leaves,
+4. where others wait, a guest may be silent for some seconds and no longer: then the one that has been silent longest
+   leaves, of the address that holds most places.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +30,24 @@ class Limits:
     """Limits of an attested server.
 
     Attributes:
-        silent: connections before the client's first frame.
-        pending: exchanges after it, until the verdict.
-        queued: clients that wait for a place among these; more wait in the listening socket.
+        silent: connections that have not said anything.
+        queued: connections that did, and wait for a place among the next.
+        pending: TLS handshakes and exchanges, until the verdict.
         served: accepted connections.
-        patience: seconds that a client may take for its evidence while others wait.
+        patience: seconds that a pending client may be silent while others wait.
         exchange: seconds for everything up to the verdict.
         request: bytes of a request.
+        requests: that one connection may have running.
     """
 
     silent: int = 256
+    queued: int = 1024
     pending: int = 64
-    queued: int = 32
     served: int = 512
     patience: float = 2.0
     exchange: float = 30.0
     request: int = 1024 * 1024
+    requests: int = 32
 
 
 @dataclass(eq=False, slots=True)
@@ -53,28 +61,35 @@ class Guest:
     """
 
     address: str
-    dismiss: Callable[[], object]
+    dismiss: Callable[[], object] = lambda: None
     silent_since: float | None = None
 
 
 class Room:
-    """Holds a limited number of guests.
+    """Holds a limited number of guests, and those that wait to come in.
 
     Args:
         limit: how many.
+        queued: how many may wait.
         patience: seconds of silence that everybody may have.
     """
 
-    def __init__(self, limit: int, patience: float = 0.0) -> None:
+    def __init__(self, limit: int, *, queued: int = 0, patience: float = 0.0) -> None:
         self._limit = limit
+        self._queued = queued
         self._patience = patience
-        self._guests: dict[Guest, None] = {}
-        self._queue: deque[asyncio.Event] = deque()
-        self._shorter = asyncio.Event()
+        self._guests: dict[Guest, None] = {}  # a dictionary keeps the order in which they came
+        self._line: dict[Guest, asyncio.Event] = {}
+        self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Count the guests."""
         return len(self._guests)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
 
     def enter(self, guest: Guest) -> bool:
         """Let a guest in, if there is a place or somebody has to leave.
@@ -82,26 +97,24 @@ class Room:
         Returns:
             Whether the guest is in.
         """
-        if len(self._guests) >= self._limit:
-            leaving = self._longest_silent()
-            if leaving is None:
-                return False
-            del self._guests[leaving]
-            leaving.dismiss()
+        if not self._make_place():
+            return False
         self._guests[guest] = None
         return True
 
     def leave(self, guest: Guest) -> None:
-        """Let a guest go, and the next one in."""
-        if self._guests.pop(guest, guest) is None:
+        """Let a guest go, wherever it is, and the next one in."""
+        self._line.pop(guest, None)
+        if guest in self._guests:
+            del self._guests[guest]
             self._call_next()
 
     @asynccontextmanager
     async def place(self, guest: Guest) -> AsyncIterator[None]:
-        """Wait for a place and hold it; first come, first served."""
-        if self._queue or not self.enter(guest):
-            await self._wait_in_line(guest)
+        """Wait for a place, and hold it."""
         try:
+            if self._line or not self.enter(guest):
+                await self._line_up(guest).wait()
             yield
         finally:
             self.leave(guest)
@@ -112,36 +125,51 @@ class Room:
         for guest in guests:
             guest.dismiss()
 
-    async def queue_shorter_than(self, length: int) -> None:
-        """Wait until fewer than this number wait for a place."""
-        while len(self._queue) >= length:
-            self._shorter.clear()
-            await self._shorter.wait()
-
-    async def _wait_in_line(self, guest: Guest) -> None:
-        turn = asyncio.Event()
-        self._queue.append(turn)
-        try:
-            while self._queue[0] is not turn or not self.enter(guest):
-                turn.clear()
-                with suppress(TimeoutError):  # then somebody's patience may be at an end
-                    await asyncio.wait_for(turn.wait(), self._patience or None)
-        finally:
-            self._queue.remove(turn)
-            self._shorter.set()
-            self._call_next()
+    def _line_up(self, guest: Guest) -> asyncio.Event:
+        turn = self._line[guest] = asyncio.Event()
+        if len(self._line) > self._queued:
+            waits = _places(self._line)
+            leaving = max(reversed(self._line), key=lambda other: waits[other.address])
+            del self._line[leaving]
+            leaving.dismiss()
+        self._set_alarm()
+        return turn
 
     def _call_next(self) -> None:
-        if self._queue:
-            self._queue[0].set()
+        while self._line and self._make_place():
+            places = _places(self._guests)
+            called = min(self._line, key=lambda guest: places[guest.address])
+            self._guests[called] = None
+            self._line.pop(called).set()
+        self._set_alarm()
 
-    def _longest_silent(self) -> Guest | None:
+    def _set_alarm(self) -> None:
+        """While somebody waits, look again when the next guest's patience is at an end."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._line:
+            loop = asyncio.get_running_loop()
+            since = (guest.silent_since for guest in self._guests if guest.silent_since is not None)
+            self._alarm = loop.call_at(min(since, default=loop.time()) + self._patience, self._call_next)
+
+    def _make_place(self) -> bool:
+        if len(self._guests) < self._limit:
+            return True
         now = asyncio.get_running_loop().time()
-        silent = [
-            guest
-            for guest in self._guests
-            if guest.silent_since is not None and now - guest.silent_since >= self._patience
-        ]
-        places = Counter(guest.address for guest in self._guests)
-        # The first of several equals: a dictionary keeps the order in which they came.
-        return max(silent, key=lambda guest: (places[guest.address], now - (guest.silent_since or now)), default=None)
+        silence = {guest: now - guest.silent_since for guest in self._guests if guest.silent_since is not None}
+        places = _places(self._guests)
+        leaving = max(
+            (guest for guest, seconds in silence.items() if seconds >= self._patience),
+            key=lambda guest: (places[guest.address], silence[guest]),
+            default=None,
+        )
+        if leaving is None:
+            return False
+        del self._guests[leaving]
+        leaving.dismiss()
+        return True
+
+
+def _places(guests: Iterable[Guest]) -> Counter[str]:
+    return Counter(guest.address for guest in guests)

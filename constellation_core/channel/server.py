@@ -13,14 +13,13 @@ Handlers ask `current_peer()` who it is that they serve.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.channel.exchange import hear_client, meet_client
 from constellation_core.channel.http2 import GrpcServer, Peer
-from constellation_core.channel.refusals import Observer, Refusal, RefusalLog
+from constellation_core.channel.refusals import Observer, Reason, Refusal, RefusalLog
 from constellation_core.channel.rooms import Guest, Limits, Room
 from constellation_core.channel.stream import FrameStream
 from constellation_core.channel.tls import ServerKeys
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 4096  # connections that wait in the kernel until there is a place
 _PAUSE_WITHOUT_DESCRIPTORS: Final = 0.05  # seconds
-
-_LOG: Final = logging.getLogger(__name__)
 
 
 class AttestedServer:
@@ -70,28 +67,32 @@ class AttestedServer:
         self._limits = limits or Limits()
         self._turns = turns
         self._silent = Room(self._limits.silent)
-        self._pending = Room(self._limits.pending, self._limits.patience)
+        self._pending = Room(self._limits.pending, queued=self._limits.queued, patience=self._limits.patience)
         self._served = Room(self._limits.served)
-        self._http = GrpcServer(services, request_size=self._limits.request, room=self._served)
+        self._http = GrpcServer(services, limits=self._limits, room=self._served)
         self._workers = Workers(issuer, verifier)
         self._image = image
         self._observer = observer
         self._keys = ServerKeys()
         self._log = RefusalLog()
         self._meetings: set[asyncio.Task[None]] = set()
-        self._listeners: list[tuple[socket.socket, asyncio.Task[None]]] = []
+        self._listeners: list[socket.socket] = []
 
     @property
     def port(self) -> int:
         """The port that the server listens on."""
-        listener, _ = self._listeners[0]
-        port: int = listener.getsockname()[1]
+        port: int = self._listeners[0].getsockname()[1]
         return port
 
     @property
     def peers(self) -> dict[str, int]:
         """How many connections are where, for metrics."""
-        return {"silent": len(self._silent), "pending": len(self._pending), "served": len(self._served)}
+        return {
+            "silent": len(self._silent),
+            "queued": self._pending.waiting,
+            "pending": len(self._pending),
+            "served": len(self._served),
+        }
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
@@ -106,7 +107,8 @@ class AttestedServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         listener.setblocking(False)  # noqa: FBT003 - the socket's own interface
-        self._listeners.append((listener, asyncio.create_task(self._accept(listener))))
+        self._listeners.append(listener)
+        self._listen(listener)
 
     async def drain(self, grace: float) -> None:
         """Take no new connection, let running requests end, then close.
@@ -114,7 +116,7 @@ class AttestedServer:
         Args:
             grace: seconds that requests may take.
         """
-        await self._stop_listening()
+        self._stop_listening()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await asyncio.gather(*self._meetings, return_exceptions=True)
@@ -123,7 +125,7 @@ class AttestedServer:
 
     async def close(self) -> None:
         """Close at once."""
-        await self._stop_listening()
+        self._stop_listening()
         meetings = list(self._meetings)
         for meeting in meetings:
             meeting.cancel()
@@ -132,63 +134,73 @@ class AttestedServer:
         self._served.dismiss_all()
         self._workers.close()
 
-    async def _stop_listening(self) -> None:
+    def _listen(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _stop_listening(self) -> None:
         listeners, self._listeners = self._listeners, []
-        for listener, acceptor in listeners:
-            acceptor.cancel()
-            await asyncio.gather(acceptor, return_exceptions=True)
+        for listener in listeners:
+            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
 
-    async def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection; between two of them the event loop hears what those before have said."""
         loop = asyncio.get_running_loop()
-        while True:
-            await self._pending.queue_shorter_than(self._limits.queued)
-            try:
-                connection, address = await loop.sock_accept(listener)
-            except OSError as error:  # no file descriptor is left, or the peer is gone already
-                _LOG.warning("cannot accept a connection: %s", error)
-                await asyncio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
-                continue
-            meeting = loop.create_task(self._meet(connection, str(address[0])))
-            self._meetings.add(meeting)
-            meeting.add_done_callback(self._meetings.discard)
+        try:
+            connection, address = listener.accept()
+        except BlockingIOError:
+            return  # the peer is gone already
+        except OSError as error:  # no file descriptor is left
+            self._log.write(Refusal("anybody", Reason.CROWDED, f"cannot accept a connection: {error}"), loop.time())
+            loop.remove_reader(listener)
+            loop.call_later(_PAUSE_WITHOUT_DESCRIPTORS, self._listen, listener)
+            return
+        connection.setblocking(False)  # noqa: FBT003 - the same
+        guest = Guest(str(address[0]), silent_since=loop.time())
+        meeting = loop.create_task(self._meet(connection, guest))
+        guest.dismiss = meeting.cancel
+        self._silent.enter(guest)
+        self._meetings.add(meeting)
+        meeting.add_done_callback(self._meetings.discard)
 
-    async def _meet(self, connection: socket.socket, address: str) -> None:
+    async def _meet(self, connection: socket.socket, guest: Guest) -> None:
         """Go through the exchange with one client, and leave it to HTTP/2."""
-        loop = asyncio.get_running_loop()
-        meeting = asyncio.current_task(loop)
-        guest = Guest(address, meeting.cancel if meeting else connection.close, silent_since=loop.time())
         stream = FrameStream(guest)
         try:
             async with asyncio.timeout(self._limits.exchange):
                 verdict = await self._exchange(connection, stream, guest)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
             stream.close()
-            connection.close()
-            self._refuse(Refusal.of(address, error))
+            with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read it
+                connection.shutdown(socket.SHUT_RDWR)
+            self._refuse(Refusal.of(guest.address, stream.failure or error))
             return
         self._serve(stream, guest, verdict)
 
     async def _exchange(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
+        with ExitStack() as ours:
+            ours.callback(connection.close)
+            await _readable(connection)
+            self._silent.leave(guest)
+            guest.silent_since = None
+            async with self._pending.place(guest):
+                ours.pop_all()  # from here on the socket is TLS's
+                return await self._attest(connection, stream, guest)
+
+    async def _attest(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
         loop = asyncio.get_running_loop()
         key = self._keys.current()
-        self._silent.enter(guest)
-        try:
-            # asyncio does so only for sockets that name their protocol, and accepted ones do not.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.connect_accepted_socket(
-                lambda: stream,
-                connection,
-                ssl=key.context,
-                ssl_handshake_timeout=self._limits.exchange,
-            )
-            facts = stream.tls.facts(key.public_key)
-            hello = await hear_client(stream)
-        finally:
-            self._silent.leave(guest)
+        guest.silent_since = loop.time()
+        # asyncio does so only for sockets that name their protocol, and accepted ones do not.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.connect_accepted_socket(
+            lambda: stream, connection, ssl=key.context, ssl_handshake_timeout=self._limits.exchange
+        )
+        facts = stream.tls.facts(key.public_key)
+        hello = await hear_client(stream)
         turn = self._turns.turn(guest.address) if self._turns is not None else nullcontext()
-        async with self._pending.place(guest):
-            return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image, turn=turn)
+        return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image, turn=turn)
 
     def _serve(self, stream: FrameStream, guest: Guest, verdict: Verdict | None) -> None:
         guest.dismiss = stream.transport.abort
@@ -202,3 +214,14 @@ class AttestedServer:
         self._log.write(refusal, asyncio.get_running_loop().time())
         if self._observer is not None:
             self._observer.refused(refusal)
+
+
+async def _readable(connection: socket.socket) -> None:
+    """Wait until a peer has said something, or hung up."""
+    loop = asyncio.get_running_loop()
+    said = asyncio.Event()
+    loop.add_reader(connection, said.set)
+    try:
+        await said.wait()
+    finally:
+        loop.remove_reader(connection)

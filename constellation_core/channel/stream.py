@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, TypeVar
 
 from constellation_core.channel.frames import FrameReader, decode_message, encode_frame, too_early
@@ -24,14 +25,18 @@ class FrameStream(asyncio.Protocol):
     """Sends and receives frames in turns, then hands its transport over.
 
     Args:
-        guest: who is told when it is the peer's turn; a server has one. The client speaks first.
+        guest: who is told when it is the peer's turn, and dismissed when the connection fails; a server has one. The
+            client speaks first.
+
+    Attributes:
+        failure: what ended the connection; None while it lives.
     """
 
     def __init__(self, guest: Guest | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._turn: tuple[FrameReader, asyncio.Future[bytes]] | None = None  # None while it is not the peer's
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
         self._rest = b""
         self._guest = guest
         if guest is not None:  # the first frame may arrive together with the end of the handshake
@@ -51,7 +56,13 @@ class FrameStream(asyncio.Protocol):
         return tls_of(self.transport)
 
     def send(self, message: Message) -> None:
-        """Send one frame."""
+        """Send one frame.
+
+        Raises:
+            InsecureConnectionError: the peer spoke when it was not its turn.
+            PeerUnavailableError: the peer closed the connection.
+        """
+        self._check()
         self.transport.write(encode_frame(message))
 
     async def receive(self, kind: type[_Message], *, last: bool = False) -> _Message:
@@ -65,8 +76,7 @@ class FrameStream(asyncio.Protocol):
             InsecureConnectionError: what came is not such a frame.
             PeerUnavailableError: the peer closed the connection.
         """
-        if self._failure is not None:
-            raise self._failure
+        self._check()
         reader, arrived = self._turn or self._expect(last=last)
         self._wait_for_peer(since=self._loop.time())
         try:
@@ -102,7 +112,7 @@ class FrameStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes (asyncio calls this)."""
-        if self._failure is not None:
+        if self.failure is not None:
             return
         if self._turn is None:
             self._fail(too_early())
@@ -119,8 +129,11 @@ class FrameStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits (asyncio calls this)."""
-        reason = f": {exc}" if exc else ""
-        self._fail(PeerUnavailableError(f"the peer closed the connection while it was being attested{reason}"))
+        if isinstance(exc, ssl.SSLError):
+            self._fail(InsecureConnectionError(f"what came is not TLS: {exc}"))
+        else:
+            reason = f": {exc}" if exc else ""
+            self._fail(PeerUnavailableError(f"the peer closed the connection while it was being attested{reason}"))
 
     def eof_received(self) -> bool:
         """Close our side as well (asyncio calls this)."""
@@ -134,11 +147,19 @@ class FrameStream(asyncio.Protocol):
         if self._guest is not None:
             self._guest.silent_since = since
 
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
     def _fail(self, error: Exception) -> None:
-        self._failure = self._failure or error
+        if self.failure is not None:
+            return
+        self.failure = error
         if self._turn is not None:
             _, arrived = self._turn
             if not arrived.done():
                 arrived.set_exception(error)
                 arrived.exception()  # whoever waited may be gone: then nobody asks for it
         self.abort()
+        if self._guest is not None:
+            self._guest.dismiss()  # whatever is being done for it is in vain
