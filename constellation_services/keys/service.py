@@ -42,8 +42,12 @@ MAX_REQUESTS: Final = 2048  # at a time; more are told to come back
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second service on this port is an error
     ("grpc.max_receive_message_length", 4096),
-    ("grpc.server_handshake_timeout_ms", 10_000),
-    ("grpc.keepalive_time_ms", 60_000),  # connections to clients that vanished are closed
+    # What strangers can hold: so many places, about 45 KiB each, for so long.
+    ("grpc.max_allowed_incoming_connections", 1024),
+    ("grpc.server_handshake_timeout_ms", 3_000),
+    # Places of clients that are idle, or gone, are given to others.
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 

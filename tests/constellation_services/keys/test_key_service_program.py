@@ -12,7 +12,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
@@ -44,7 +45,6 @@ from constellation_services.testing.key_service import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from lightkube import AsyncClient
 
@@ -130,6 +130,23 @@ def test_it_speaks_tls_1_3_with_a_post_quantum_key_exchange_and_nothing_older(pr
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         with socket.create_connection((HOST, program.port)) as old, pytest.raises(ssl.SSLError):
             context.wrap_socket(old)
+
+
+def memory_of(process: subprocess.Popen[str]) -> int:
+    """Resident memory in MiB."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+
+@pytest.mark.slow
+async def test_half_open_connections_cost_little_and_keep_nobody_out(program: Program, token_of: Tokens) -> None:
+    (program.folder / "token").write_text(token_of("join-service"))
+    with program.running() as process, ExitStack() as strangers:
+        for _ in range(3000):
+            strangers.enter_context(socket.create_connection((HOST, program.port)))
+        async with KeyServiceClient(HOST, program.port, program.pki / "ca.crt", program.folder / "token") as keys:
+            assert await keys.data_key(DISK, 32) == expected_key(DISK)
+        assert memory_of(process) < 170
 
 
 def test_without_key_material_it_does_not_start(program: Program) -> None:
