@@ -79,17 +79,25 @@ class GrpcServer(Server):
         self._limits = limits
         self._room = room
 
-    def protocol_for(self, peer: Peer, guest: Guest) -> H2Protocol:
-        """Make the protocol that serves one peer from now on."""
+    def protocol_for(self, peer: Peer, guest: Guest, answered: asyncio.Event) -> H2Protocol:
+        """Make the protocol that serves one peer from now on.
+
+        Args:
+            peer: who it is.
+            guest: its place among those that are served.
+            answered: set when its first request is answered, or will never be.
+        """
         self.__gc_step__()
         handler = _PeerHandler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         handler.peer = peer
         handler.limits = self._limits
+        handler.answered = answered
         self._handlers.add(handler)
         protocol = _Connection(handler, self._config, self._h2_config)
         protocol.guest = guest
         protocol.room = self._room
         protocol.requests = self._limits.requests
+        protocol.answered = answered
         return protocol
 
     async def idle(self) -> None:
@@ -110,6 +118,7 @@ class _PeerHandler(Handler):
 
     peer: Peer
     limits: Limits
+    answered: asyncio.Event
 
     def accept(self, stream: Stream, headers: list[tuple[str, str]], release_stream: Callable[[], object]) -> None:
         error = self._objection(headers)
@@ -121,6 +130,7 @@ class _PeerHandler(Handler):
         context = contextvars.copy_context()
         context.run(_PEER.set, self.peer)
         context.run(super().accept, stream, headers, release_stream)
+        self._tasks[stream].add_done_callback(lambda _: self.answered.set())
 
     def _objection(self, headers: list[tuple[str, str]]) -> ErrorCodes | None:
         if len(_running(self)) >= self.limits.requests:
@@ -179,6 +189,7 @@ class _Connection(H2Protocol):
     guest: Guest
     room: Room
     requests: int
+    answered: asyncio.Event
     _transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -206,6 +217,7 @@ class _Connection(H2Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.room.leave(self.guest)
+        self.answered.set()
         super().connection_lost(exc)
 
 

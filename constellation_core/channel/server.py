@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.channel.exchange import hear_client, meet_client
@@ -166,27 +166,37 @@ class AttestedServer:
 
     async def _meet(self, connection: socket.socket, guest: Guest) -> None:
         """Go through the exchange with one client, and leave it to HTTP/2."""
+        async with AsyncExitStack() as held:
+            await self._meet_holding(connection, guest, held)
+
+    async def _meet_holding(self, connection: socket.socket, guest: Guest, held: AsyncExitStack) -> None:
         stream = FrameStream(guest)
         try:
             async with asyncio.timeout(self._limits.exchange):
-                verdict = await self._exchange(connection, stream, guest)
+                verdict = await self._exchange(connection, stream, guest, held)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
             stream.close()
             with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read it
                 connection.shutdown(socket.SHUT_RDWR)
             self._refuse(Refusal.of(guest.address, stream.failure or error))
             return
-        self._serve(stream, guest, verdict)
+        answered = self._serve(stream, Peer(guest.address, verdict))
+        if self._workers.demands_evidence:
+            # It keeps its place until it has what it came for: however many come, few are served at a time.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), self._limits.exchange)
 
-    async def _exchange(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
+    async def _exchange(
+        self, connection: socket.socket, stream: FrameStream, guest: Guest, held: AsyncExitStack
+    ) -> Verdict | None:
         with ExitStack() as ours:
             ours.callback(connection.close)
             await _readable(connection)
             self._silent.leave(guest)
             guest.silent_since = None
-            async with self._pending.place(guest):
-                ours.pop_all()  # from here on the socket is TLS's
-                return await self._attest(connection, stream, guest)
+            await held.enter_async_context(self._pending.place(guest))
+            ours.pop_all()  # from here on the socket is TLS's
+        return await self._attest(connection, stream, guest)
 
     async def _attest(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
         loop = asyncio.get_running_loop()
@@ -202,13 +212,15 @@ class AttestedServer:
         turn = self._turns.turn(guest.address) if self._turns is not None else nullcontext()
         return await meet_client(stream, hello, tls=facts, workers=self._workers, image=self._image, turn=turn)
 
-    def _serve(self, stream: FrameStream, guest: Guest, verdict: Verdict | None) -> None:
-        guest.dismiss = stream.transport.abort
-        guest.silent_since = asyncio.get_running_loop().time()
+    def _serve(self, stream: FrameStream, peer: Peer) -> asyncio.Event:
+        """Hand a connection over; the event tells when its first request is answered, or will never be."""
+        answered = asyncio.Event()
+        guest = Guest(peer.address, stream.transport.abort, silent_since=asyncio.get_running_loop().time())
         self._served.enter(guest)
-        stream.hand_over(self._http.protocol_for(Peer(guest.address, verdict), guest))
+        stream.hand_over(self._http.protocol_for(peer, guest, answered))
         if self._observer is not None:
-            self._observer.accepted(guest.address, verdict)
+            self._observer.accepted(peer.address, peer.verdict)
+        return answered
 
     def _refuse(self, refusal: Refusal) -> None:
         self._log.write(refusal, asyncio.get_running_loop().time())
