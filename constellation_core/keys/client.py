@@ -94,17 +94,16 @@ class KeyServiceClient:
         """Give the key of an id, as `KeyProvider` says; an unavailable service is asked again until the timeout."""
         check_length(length)
         request = GetDataKeyRequest(id=key_id, length=length)
-        now = asyncio.get_running_loop().time
+        now, pauses = asyncio.get_running_loop().time, _pauses()
         deadline = now() + self._timeout
-        for pause in _pauses():
+        while True:
             try:
                 return await self._attempt(request, min(ATTEMPT_TIMEOUT, deadline - now()))
             except KeyProviderUnavailableError as error:
-                wait = max(pause, error.retry_after)
+                wait = max(next(pauses), error.retry_after)
                 if now() + wait >= deadline:
                     raise
             await asyncio.sleep(wait)
-        raise AssertionError("pauses do not end")
 
     async def _attempt(self, request: GetDataKeyRequest, timeout: float) -> Secret:  # noqa: ASYNC109 - only passed on
         token, channel = self._token(), self._connected()

@@ -77,10 +77,9 @@ class KeyService(KeysServicer):
         return await context.abort(refusal.outcome.status, refusal.reason, _trailers(refusal))
 
     async def _key(self, caller: Caller, request: GetDataKeyRequest) -> Secret:
-        permission = permission_of(caller.account)
-        if wait := self._limiter.take(f"{caller.account}/{caller.pod_uid}", permission.rate):  # 2
+        if wait := self._limiter.take(f"{caller.account}/{caller.pod_uid}", permission_of(caller.account).rate):  # 2
             raise KeyRefusedError(Refusal(Outcome.LIMITED, "this caller asks too often", wait))
-        check_request(permission, request.id, request.length)  # 3
+        check_request(caller.account, request.id, request.length)  # 3
         try:
             return await self._provider.data_key(request.id, request.length)
         except KeyProviderUnavailableError as error:

@@ -26,6 +26,7 @@ from constellation_core.errors import ConfigError, KeyProviderError, KeyProvider
 from constellation_core.keys.aws_kms import HINTS, UNAVAILABLE, AwsKmsProvider, _refusal
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, state_disk
 from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.keys.kubernetes_store import KubernetesKeyStore
 from constellation_core.keys.opening import open_provider
 from constellation_core.keys.uri import AwsKey, ProviderUri
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from constellation_core.keys.provider import KeyProvider, WrappedKeyStore
+    from constellation_engine.testing.control_plane import ControlPlane
 
 REGION = "eu-central-1"
 DISK = state_disk("3f1f5c0e-8a51-4d8e-9a66-0a4f5d8b7c21")
@@ -124,6 +126,15 @@ async def test_many_first_requests_give_the_same_key(cloud: Cloud) -> None:
     keys = await asyncio.gather(*(provider.data_key(DISK, 32) for provider in (one, other) for _ in range(10)))
     assert all(key == keys[0] for key in keys)
     assert len(cloud.kept) == 1
+
+
+async def test_two_key_services_that_ask_at_once_agree(cloud: Cloud, clean_cluster: ControlPlane) -> None:
+    async with clean_cluster.async_client() as client:
+        cloud.store = KubernetesKeyStore(client)
+        one, other = await cloud.provider(), await cloud.provider()
+        keys = await asyncio.gather(*(provider.data_key(DISK, 32) for provider in (one, other) for _ in range(5)))
+        assert all(key == keys[0] for key in keys)
+        assert await one.data_key(DISK, 32) == keys[0]
 
 
 async def test_a_wrapped_key_does_not_open_under_another_id(cloud: Cloud) -> None:

@@ -67,7 +67,7 @@ async def test_an_account_of_the_same_name_elsewhere_gets_nothing(
     service: RunningKeyService, control_plane: ControlPlane
 ) -> None:
     token = control_plane.token("join-service", KEY_SERVICE_AUDIENCE, namespace="default", pod="join-0", node="node-0")
-    with pytest.raises(KeyProviderError, match="service account default/join-service may have no keys"):
+    with pytest.raises(KeyProviderError, match="default/join-service may not have the key"):
         await service.key(token, "measurement-secret")
 
 

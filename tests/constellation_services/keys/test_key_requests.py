@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from constellation_proto.keys_grpc import KeysStub
 from constellation_proto.keys_pb2 import GetDataKeyRequest
 from constellation_services.keys import server
 from constellation_services.keys.audit import Audit
+from constellation_services.keys.outcome import Outcome
 from constellation_services.keys.permissions import PERMISSIONS, KeyClass, Permission, class_of
 from constellation_services.keys.rate_limit import Rate
 from constellation_services.testing.key_service import HOST, RunningKeyService, expected_key, running_key_service
@@ -237,6 +239,21 @@ async def test_a_line_is_one_line_whatever_was_asked(service: RunningKeyService,
     assert [line["id"] for line in service.audit] == [forged]
     assert service.written.getvalue().count("\n") == 1
     assert service.written.getvalue().isascii()
+
+
+def test_whoever_is_refused_again_and_again_does_not_fill_the_log() -> None:
+    stream = io.StringIO()
+    audit, attacker = Audit(stream), "ipv4:10.0.0.66"
+    for number in range(1000):
+        audit.write(DISK, Outcome.DENIED, None, attacker, "no")
+        if number == 500:
+            audit.write(DISK, Outcome.GIVEN, None, attacker)
+            audit.write(DISK, Outcome.DENIED, None, "ipv4:10.0.0.1", "no")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert 202 <= len(lines) <= 210
+    (given,) = (line for line in lines if line["outcome"] == "given")
+    assert given["unwritten"] >= 290
+    assert "unwritten" not in next(line for line in lines if line["address"] == "ipv4:10.0.0.1")
 
 
 class Full(io.StringIO):
