@@ -16,13 +16,14 @@ must all come in. So
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,14 @@ class Guest:
     Attributes:
         address: where it comes from.
         dismiss: ends it.
-        silent_since: by the loop's clock; None while it is not its turn to speak.
+        silent_since: by the loop's clock; infinitely late while it is not its turn to speak.
+        called: set when its place is free.
     """
 
     address: str
     dismiss: Callable[[], object] = lambda: None
-    silent_since: float | None = None
+    silent_since: float = math.inf
+    called: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
 
 class Room:
@@ -78,8 +81,8 @@ class Room:
         self._limit = limit
         self._queued = queued
         self._patience = patience
-        self._guests: dict[Guest, None] = {}  # a dictionary keeps the order in which they came
-        self._line: dict[Guest, asyncio.Event] = {}
+        self._guests = _Crowd()
+        self._line = _Crowd()
         self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -99,48 +102,45 @@ class Room:
         """
         if not self._make_place():
             return False
-        self._guests[guest] = None
+        self._guests.add(guest)
         return True
 
     def leave(self, guest: Guest) -> None:
         """Let a guest go, wherever it is, and the next one in."""
-        self._line.pop(guest, None)
-        if guest in self._guests:
-            del self._guests[guest]
+        if guest in self._line:
+            self._line.remove(guest)
+        elif guest in self._guests:
+            self._guests.remove(guest)
             self._call_next()
 
     @asynccontextmanager
     async def place(self, guest: Guest) -> AsyncIterator[None]:
         """Wait for a place, and hold it."""
         try:
-            if self._line or not self.enter(guest):
-                await self._line_up(guest).wait()
+            if len(self._line) or not self.enter(guest):
+                self._line_up(guest)
+                await guest.called.wait()
             yield
         finally:
             self.leave(guest)
 
     def dismiss_all(self) -> None:
         """End all guests."""
-        guests, self._guests = self._guests, {}
-        for guest in guests:
-            guest.dismiss()
+        for guest in list(self._guests):
+            self._dismiss(self._guests, guest)
 
-    def _line_up(self, guest: Guest) -> asyncio.Event:
-        turn = self._line[guest] = asyncio.Event()
+    def _line_up(self, guest: Guest) -> None:
+        self._line.add(guest)
         if len(self._line) > self._queued:
-            waits = _places(self._line)
-            leaving = max(reversed(self._line), key=lambda other: waits[other.address])
-            del self._line[leaving]
-            leaving.dismiss()
+            self._dismiss(self._line, max(reversed(self._line), key=self._line.share))
         self._set_alarm()
-        return turn
 
     def _call_next(self) -> None:
-        while self._line and self._make_place():
-            places = _places(self._guests)
-            called = min(self._line, key=lambda guest: places[guest.address])
-            self._guests[called] = None
-            self._line.pop(called).set()
+        while len(self._line) and self._make_place():
+            called = min(self._line, key=self._guests.share)
+            self._line.remove(called)
+            self._guests.add(called)
+            called.called.set()
         self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -148,28 +148,57 @@ class Room:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if self._line:
+        if len(self._line):
             loop = asyncio.get_running_loop()
-            since = (guest.silent_since for guest in self._guests if guest.silent_since is not None)
-            self._alarm = loop.call_at(min(since, default=loop.time()) + self._patience, self._call_next)
+            since = min(loop.time(), *(guest.silent_since for guest in self._guests))
+            self._alarm = loop.call_at(since + self._patience, self._call_next)
 
     def _make_place(self) -> bool:
         if len(self._guests) < self._limit:
             return True
-        now = asyncio.get_running_loop().time()
-        silence = {guest: now - guest.silent_since for guest in self._guests if guest.silent_since is not None}
-        places = _places(self._guests)
-        leaving = max(
-            (guest for guest, seconds in silence.items() if seconds >= self._patience),
-            key=lambda guest: (places[guest.address], silence[guest]),
-            default=None,
-        )
-        if leaving is None:
+        latest = asyncio.get_running_loop().time() - self._patience
+        silent = [guest for guest in self._guests if guest.silent_since <= latest]
+        if not silent:
             return False
-        del self._guests[leaving]
-        leaving.dismiss()
+        share = self._guests.share
+        self._dismiss(self._guests, max(silent, key=lambda guest: (share(guest), -guest.silent_since)))
         return True
 
+    @staticmethod
+    def _dismiss(crowd: _Crowd, guest: Guest) -> None:
+        crowd.remove(guest)
+        guest.dismiss()
 
-def _places(guests: Iterable[Guest]) -> Counter[str]:
-    return Counter(guest.address for guest in guests)
+
+class _Crowd:
+    """Guests in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._guests: dict[Guest, None] = {}
+        self._places: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(self._guests)
+
+    def __reversed__(self) -> Iterator[Guest]:
+        return reversed(self._guests)
+
+    def __contains__(self, guest: Guest) -> bool:
+        return guest in self._guests
+
+    def add(self, guest: Guest) -> None:
+        self._guests[guest] = None
+        self._places[guest.address] += 1
+
+    def remove(self, guest: Guest) -> None:
+        del self._guests[guest]
+        self._places[guest.address] -= 1
+        if not self._places[guest.address]:
+            del self._places[guest.address]  # there are more addresses than memory
+
+    def share(self, guest: Guest) -> int:
+        """How many come from the same address."""
+        return self._places[guest.address]

@@ -13,6 +13,7 @@ Handlers ask `current_peer()` who it is that they serve.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
@@ -184,7 +185,7 @@ class AttestedServer:
         if self._workers.demands_evidence:
             # It keeps its place until it has what it came for: however many come, few are served at a time.
             with suppress(TimeoutError):
-                await asyncio.wait_for(answered.wait(), self._limits.exchange)
+                await asyncio.wait_for(answered.wait(), self._limits.patience)
 
     async def _exchange(
         self, connection: socket.socket, stream: FrameStream, guest: Guest, held: AsyncExitStack
@@ -193,7 +194,7 @@ class AttestedServer:
             ours.callback(connection.close)
             await _readable(connection)
             self._silent.leave(guest)
-            guest.silent_since = None
+            guest.silent_since = math.inf
             await held.enter_async_context(self._pending.place(guest))
             ours.pop_all()  # from here on the socket is TLS's
         return await self._attest(connection, stream, guest)
@@ -230,10 +231,10 @@ class AttestedServer:
 
 async def _readable(connection: socket.socket) -> None:
     """Wait until a peer has said something, or hung up."""
-    loop = asyncio.get_running_loop()
+    loop, descriptor = asyncio.get_running_loop(), connection.fileno()
     said = asyncio.Event()
-    loop.add_reader(connection, said.set)
+    loop.add_reader(descriptor, said.set)
     try:
         await said.wait()
     finally:
-        loop.remove_reader(connection)
+        loop.remove_reader(descriptor)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from typing import TYPE_CHECKING, TypeVar
 
@@ -82,7 +83,7 @@ class FrameStream(asyncio.Protocol):
         try:
             body = await arrived
         finally:
-            self._wait_for_peer(since=None)
+            self._wait_for_peer(since=math.inf)
             self._turn = None
         self._rest = reader.rest(body) if last else b""
         return decode_message(body, kind)
@@ -143,7 +144,7 @@ class FrameStream(asyncio.Protocol):
         self._turn = FrameReader(last=last), self._loop.create_future()
         return self._turn
 
-    def _wait_for_peer(self, *, since: float | None) -> None:
+    def _wait_for_peer(self, *, since: float) -> None:
         if self._guest is not None:
             self._guest.silent_since = since
 
