@@ -38,7 +38,7 @@ _SUITES: Final = {
     f"{RELEASE}-security": Archive.SECURITY,
 }
 _FOUND: Final = re.compile(r"'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
-_GONE: Final = "mirrors keep only the newest: run `constellation services lock`, or name a snapshot by --mirror"
+_GONE: Final = "mirrors drop old versions: run `constellation services lock`, or name a snapshot by --mirror"
 _NO_APT: Final = "on a system without apt, name mirrors: --mirror URL --security-mirror URL"
 
 
@@ -48,7 +48,7 @@ def machine_mirrors() -> Mirrors:
     Raises:
         ImageBuildError: there is no apt, or it knows none.
     """
-    command = ("apt-get", "indextargets", "--format", "$(RELEASE) $(SITE)", "Identifier: Packages")
+    command = ("apt-get", "indextargets", "--no-release-info", "--format", "$(RELEASE) $(SITE)", "Identifier: Packages")
     lines = [line.split() for line in _run(command, dict(os.environ)).splitlines()]
     sites = {
         (Archive.SECURITY if release.endswith("-security") else Archive.MAIN): site.rstrip("/")
@@ -130,6 +130,7 @@ def _configure(folder: Path, mirrors: Mapping[Archive, str], keyring: Path) -> P
         "APT::Architectures": ARCHITECTURE,
         "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",  # the folder is nobody else's
         "Acquire::Languages": "none",
+        "Acquire::Retries": "1",
     }
     configuration = folder / "apt.conf"
     configuration.write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()), encoding="utf-8")
