@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -31,8 +32,6 @@ MAX_LINE: Final = 1024  # bytes of the request line, and of a header
 MAX_HEADERS: Final = 32
 
 _LOG: Final = logging.getLogger(__name__)
-_SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")
-_SILENT.disabled = True
 _HEADERS: Final = {"Server": "constellation", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -106,7 +105,7 @@ class _Connections(web.Server):
     """Makes the protocol of each connection, and counts them."""
 
     def __init__(self, handle: Handler) -> None:
-        super().__init__(handle)
+        super().__init__(handle, handler_cancellation=True)  # who hung up waits for nothing
         self.room = Room(CONNECTIONS)
 
     def __call__(self) -> web.RequestHandler:
@@ -126,7 +125,6 @@ class _Connection(web.RequestHandler):
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
             access_log=None,  # type: ignore[arg-type] # none is documented, and not in the type
-            logger=_SILENT,
         )
         self._room = connections.room
         self.guest: Guest | None = None
@@ -145,6 +143,17 @@ class _Connection(web.RequestHandler):
             self._room.leave(self.guest)
         super().connection_lost(exc)
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp calls this
+        status: int = HTTPStatus.BAD_REQUEST,
+        exc: BaseException | None = None,  # noqa: ARG002
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        response = web.Response(status=status, text="expected an HTTP/1.1 request\n", headers=_HEADERS)
+        response.force_close()
+        return response
+
 
 @contextmanager
 def _at_work(connection: web.RequestHandler) -> Iterator[None]:
@@ -153,7 +162,7 @@ def _at_work(connection: web.RequestHandler) -> Iterator[None]:
     if guest is None:
         yield
         return
-    guest.silent_since = None
+    guest.silent_since = math.inf
     try:
         yield
     finally:

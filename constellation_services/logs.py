@@ -50,9 +50,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def log_to(stream: TextIO = sys.stderr, *, level: Level = Level.INFO) -> None:
-    """Send everything that is logged in this process to a stream, and nothing anywhere else."""
-    handler = logging.StreamHandler(stream)
+def log_to(stream: TextIO | None = None, *, level: Level = Level.INFO) -> None:
+    """Send everything that is logged in this process to a stream, by default stderr, and nothing anywhere else."""
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)

@@ -74,6 +74,7 @@ async def serving_node(
     name: str,
     tpm: Swtpm,
     cluster_id: bytes = CLUSTER_ID,
+    /,
     **settings: Any,  # noqa: ANN401 - as the settings say
 ) -> AsyncIterator[Listening]:
     """Run the verification service of a node.
