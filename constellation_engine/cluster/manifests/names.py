@@ -44,11 +44,6 @@ class Service(StrEnum):
         return {SERVICE_LABEL: self.value}
 
     @property
-    def status_port(self) -> int:
-        """Where it answers probes and tells its metrics (`constellation_services.status`)."""
-        return {Service.JOIN: 9190, Service.KEYS: 9101, Service.VERIFY: 9191}[self]
-
-    @property
     def user(self) -> str:
         """Name by which the API server knows its service account."""
         return f"system:serviceaccount:{NAMESPACE}:{self.value}"

@@ -8,7 +8,7 @@ Nobody reaches anything in our namespace that is not said here:
 |---|---|---|
 | join | anyone, at node port 30090: callers attest themselves | the key service, the API server, name service |
 | keys | pods of our namespace labelled as key clients | the API server; a key management service if there is one |
-| verify | anyone, at node port 30081: what it says is public | nothing; on Azure the metadata service |
+| verify | anyone, at node ports 30081 and 30080 (HTTP): what it says is public | nothing; on Azure metadata |
 
 Health and metrics are for the kubelet, and for pods of namespaces that carry the label of a scraper. Policies take
 effect where the cluster's network plugin enforces them; the services do not rely on that.
@@ -32,13 +32,20 @@ from lightkube.models.networking_v1 import (
 from lightkube.resources.core_v1 import Service as KubernetesService
 from lightkube.resources.networking_v1 import NetworkPolicy
 
-from constellation_core.names import KEY_SERVICE_PORT, NAMESPACE
+from constellation_core.names import (
+    KEY_SERVICE_PORT,
+    NAMESPACE,
+    STATUS_PORT,
+    VERIFICATION_HTTP_PORT,
+    VERIFICATION_NODE_PORT,
+    VERIFICATION_PORT,
+)
 from constellation_engine.cluster.manifests.names import KEY_CLIENT, PART_OF, SCRAPER, SYSTEM_NAMESPACE, Service
 from constellation_engine.cluster.manifests.pods import STATUS
-from constellation_engine.cluster.manifests.workloads import JOIN_PORT, VERIFY_PORT
+from constellation_engine.cluster.manifests.workloads import JOIN_PORT
 
 JOIN_NODE_PORT: Final = 30090
-VERIFY_NODE_PORT: Final = 30081
+VERIFICATION_HTTP_NODE_PORT: Final = 30080
 METADATA_SERVICE: Final = "169.254.169.254/32"  # of every cloud
 
 _HTTP: Final = 80
@@ -57,7 +64,10 @@ def services() -> list[KubernetesService]:
             ServiceSpec(
                 type="NodePort",
                 externalTrafficPolicy="Local",  # who asks a node wants that node's own answer
-                ports=[_port("verify", VERIFY_PORT, node_port=VERIFY_NODE_PORT)],
+                ports=[
+                    _port("verify", VERIFICATION_PORT, node_port=VERIFICATION_NODE_PORT),
+                    _port("http", VERIFICATION_HTTP_PORT, node_port=VERIFICATION_HTTP_NODE_PORT),
+                ],
             ),
         ),
         _service(Service.KEYS, ServiceSpec(type="ClusterIP", ports=[_port("keys", KEY_SERVICE_PORT)])),
@@ -85,14 +95,13 @@ def network_policies(
         _policy("default-deny", LabelSelector(), [], []),
         _allow(Service.JOIN, [_from(JOIN_PORT)], [api_server, to_keys, _name_service(), *to_collect]),
         _allow(Service.KEYS, [_from(KEY_SERVICE_PORT, key_clients)], [api_server, *outside]),
-        _allow(Service.VERIFY, [_from(VERIFY_PORT)], to_collect),
+        _allow(Service.VERIFY, [_from(VERIFICATION_PORT), _from(VERIFICATION_HTTP_PORT)], to_collect),
         _policy("metrics", LabelSelector(matchLabels=dict(PART_OF)), [_from(STATUS, _scrapers())], []),
     ]
 
 
 def _metrics(service: Service) -> KubernetesService:
-    ports = [_port(STATUS, service.status_port)]
-    return _service(service, ServiceSpec(clusterIP="None", ports=ports), suffix="-metrics")
+    return _service(service, ServiceSpec(clusterIP="None", ports=[_port(STATUS, STATUS_PORT)]), suffix="-metrics")
 
 
 def _service(service: Service, spec: ServiceSpec, *, suffix: str = "") -> KubernetesService:

@@ -17,7 +17,10 @@ from lightkube.models.core_v1 import (
     Capabilities,
     Container,
     ContainerPort,
+    EnvVar,
+    EnvVarSource,
     HTTPGetAction,
+    ObjectFieldSelector,
     PodSecurityContext,
     PodSpec,
     PodTemplateSpec,
@@ -30,7 +33,7 @@ from lightkube.models.core_v1 import (
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
 from lightkube.resources.apps_v1 import DaemonSet
 
-from constellation_core.names import NAMESPACE
+from constellation_core.names import NAMESPACE, STATUS_PORT
 
 if TYPE_CHECKING:
     from lightkube.models.core_v1 import Volume, VolumeMount
@@ -122,12 +125,13 @@ def _pod(workload: Workload) -> PodSpec:
 
 def _container(workload: Workload) -> Container:
     requested, limit = workload.memory
-    ports = {**workload.ports, STATUS: workload.service.status_port}
+    ports = {**workload.ports, STATUS: STATUS_PORT}
     return Container(
         name=workload.service,
         image=workload.image,
         imagePullPolicy="IfNotPresent",  # it is in the node image: nothing is pulled
-        args=list(workload.arguments),
+        args=[*workload.arguments, f"--status-port={STATUS_PORT}"],
+        env=[EnvVar(name="NODE_NAME", valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath="spec.nodeName")))],
         ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],
         resources=ResourceRequirements(
             requests={"cpu": "20m", "memory": f"{requested}Mi"},

@@ -6,7 +6,7 @@
 |---|---|---|---|
 | join | control planes | root without capabilities | `/etc/kubernetes`, the manifest of the node's image |
 | keys | control planes | root without capabilities | certificate and key of the cluster's authority |
-| verify | every node | 65532; with TDX root without capabilities | the manifest of the node's image |
+| verify | every node | 65532; with TDX root without capabilities | that manifest, the cluster ID |
 
 Both add what `constellation_engine.cluster.manifests.evidence` says where they attest. Root, because kubeadm gives
 private keys the mode 0600, and our code refuses to read keys that others may read: without capabilities root owns these
@@ -26,7 +26,12 @@ from lightkube.models.core_v1 import (
     VolumeProjection,
 )
 
-from constellation_core.names import KEY_SERVICE_AUDIENCE, KEY_SERVICE_PORT
+from constellation_core.names import (
+    KEY_SERVICE_AUDIENCE,
+    KEY_SERVICE_PORT,
+    VERIFICATION_HTTP_PORT,
+    VERIFICATION_PORT,
+)
 from constellation_engine.cluster.manifests.evidence import evidence_access, host_directory, host_file, read_only
 from constellation_engine.cluster.manifests.names import KEY_CLIENT, Service
 from constellation_engine.cluster.manifests.pods import Workload
@@ -35,10 +40,10 @@ if TYPE_CHECKING:
     from attestation.variant import Variant
 
 JOIN_PORT: Final = 9090
-VERIFY_PORT: Final = 9091
 
 KUBERNETES: Final = "/etc/kubernetes"
 IMAGE_MANIFEST: Final = "/run/constellation/image"  # the node agent puts measurements.json and its signature there
+CLUSTER_ID: Final = "/run/constellation/cluster-id"  # and this, when the node carries the cluster's mark
 KEY_MATERIAL: Final = "/run/constellation/key-material"
 KEY_TOKEN: Final = "/run/constellation/key-service"  # noqa: S105 - a folder
 
@@ -99,10 +104,14 @@ def verify(image: str, variant: Variant) -> Workload:
         service=Service.VERIFY,
         image=image,
         arguments=("verify", f"--variant={variant}", f"--manifest={IMAGE_MANIFEST}"),
-        ports={"verify": VERIFY_PORT},
+        ports={"verify": VERIFICATION_PORT, "http": VERIFICATION_HTTP_PORT},
         memory=(64, 192),
-        volumes=(*evidence.volumes, _image_manifest()),
-        mounts=(*evidence.mounts, read_only("image-manifest", IMAGE_MANIFEST)),
+        volumes=(*evidence.volumes, _image_manifest(), host_file("cluster-id", CLUSTER_ID)),
+        mounts=(
+            *evidence.mounts,
+            read_only("image-manifest", IMAGE_MANIFEST),
+            read_only("cluster-id", CLUSTER_ID),
+        ),
         as_root=evidence.as_root,
         groups=evidence.groups,
         control_planes_only=False,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -19,6 +20,7 @@ from constellation_engine.cluster.manifests.names import Service
 from constellation_engine.cluster.manifests.pods import CONTROL_PLANE, GRACE, USER
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterator
 
 IMAGE: Final = "constellation-services@sha256:" + 64 * "a"
@@ -179,13 +181,38 @@ def test_a_digest_may_have_any_name_before_it(image: str) -> None:
     assert image in str([item.to_dict() for item in manifests(image=image, variant=Variant.QEMU_VTPM)])
 
 
-@pytest.mark.parametrize("service", Service)
-def test_the_program_understands_its_arguments_and_has_time_to_drain(service: Service) -> None:
+def options_of(service: Service) -> Namespace:
+    """Read the arguments of a pod as the program does."""
     program = importlib.import_module("constellation_services.main")
     (container,) = pod_of(service)["containers"]
     name, *arguments = container["args"]
     module = importlib.import_module(f"constellation_services.{name}.service")
-    options = program._parser(name, module).parse_args(arguments)
+    options: Namespace = program._parser(name, module).parse_args(arguments)
+    return options
+
+
+@pytest.mark.parametrize("service", Service)
+def test_the_program_understands_its_arguments_and_has_time_to_drain(service: Service) -> None:
+    options = options_of(service)
+    (container,) = pod_of(service)["containers"]
+    name = container["args"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert {"status": options.status_port, name: options.port} == ports
+    http = {"http": options.http_port} if service is Service.VERIFY else {}
+    assert {"status": options.status_port, name: options.port, **http} == ports
     assert 2 * options.grace < GRACE
+
+
+PATHS: Final = {
+    Service.JOIN: ("kubernetes", "key_service_token", "manifest"),
+    Service.KEYS: ("key_material",),
+    Service.VERIFY: ("manifest", "cluster_id"),
+}
+"""Options that name what the host or the cluster brings."""
+
+
+@pytest.mark.parametrize("service, option", [(service, option) for service in Service for option in PATHS[service]])
+def test_the_program_looks_where_things_are_mounted(service: Service, option: str) -> None:
+    path = vars(options_of(service))[option]
+    (container,) = pod_of(service)["containers"]
+    mounted = {Path(mount["mountPath"]) for mount in container["volumeMounts"]}
+    assert mounted & {path, *path.parents}

@@ -30,7 +30,13 @@ def apply(cluster: ControlPlane, documents: str, *options: str) -> list[str]:
 @pytest.mark.parametrize("wraps_keys", [False, True])
 @pytest.mark.parametrize("variant", Variant, ids=str)
 def test_everything_is_accepted(cluster: ControlPlane, variant: Variant, wraps_keys: bool) -> None:
-    objects = manifests(image=IMAGE, variant=variant, wraps_keys=wraps_keys)
+    client = cluster.client()
+    for item in manifests(image=IMAGE, variant=variant, wraps_keys=wraps_keys):
+        assert client.apply(item, field_manager="constellation", dry_run=True).kind == item.kind
+
+
+def test_kubectl_has_no_warning(cluster: ControlPlane) -> None:
+    objects = manifests(image=IMAGE, variant=Variant.AWS_SEV_SNP, wraps_keys=True)
     assert len(apply(cluster, render(objects), "--dry-run=server")) == len(objects)
 
 
