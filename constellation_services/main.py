@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import importlib
 import logging
 import resource
@@ -35,6 +36,8 @@ USAGE: Final = 64  # EX_USAGE of sysexits.h
 SWITCH_INTERVAL: Final = (
     0.0005  # seconds: a thread that judges evidence does not keep the event loop waiting for longer
 )
+
+COLLECTIONS: Final = (10_000, 20, 50)  # new objects, and younger collections, before each of the three generations
 
 SERVICES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -119,6 +122,9 @@ def _parser(name: str, service: Service) -> ArgumentParser:
 
 
 def _prepare_process() -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded stays: to look through it again and again would block the event loop for 100 ms
+    gc.set_threshold(*COLLECTIONS)
     faulthandler.disable()  # what it prints is no JSON
     sys.setswitchinterval(SWITCH_INTERVAL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # an image of our memory would hold keys
