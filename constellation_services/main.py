@@ -37,7 +37,7 @@ SWITCH_INTERVAL: Final = (
     0.0005  # seconds: a thread that judges evidence does not keep the event loop waiting for longer
 )
 
-COLLECTIONS: Final = (1_000, 10, 1_000)  # new objects, and younger collections, before each of the three generations
+COLLECTIONS: Final = (500, 5, 1_000)  # new objects, and younger collections, before each of the three generations
 
 SERVICES: Final[Mapping[str, str]] = MappingProxyType(
     {
