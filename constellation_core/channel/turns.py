@@ -86,7 +86,7 @@ class Turns:
         self._credit = float(self._limits.burst)  # turns that may be given now
         self._credited = clock()
         self._lanes: OrderedDict[_Lane, deque[asyncio.Future[None]]] = OrderedDict()
-        self._taken = False
+        self._served: _Lane | None = None  # whose turn it is
         self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -154,12 +154,14 @@ class Turns:
             del self._lanes[lane]
 
     def _end(self) -> None:
-        self._taken = False
+        served, self._served = self._served, None
+        if served is not None and served in self._lanes:
+            self._lanes.move_to_end(served)  # behind those that came meanwhile
         self._give()
 
     def _give(self) -> None:
         """Give the next turn, if there is one to give and somebody waits."""
-        if self._taken or not self._lanes:
+        if self._served is not None or not self._lanes:
             return
         now = self._clock()
         earned = (now - self._credited) * self._limits.per_second
@@ -168,15 +170,11 @@ class Turns:
             self._set_alarm((1 - self._credit) / self._limits.per_second)
             return
         self._credit -= 1
-        self._taken = True
-        self._next().set_result(None)
-
-    def _next(self) -> asyncio.Future[None]:
         lane = min(self._lanes, key=lambda lane: lane.outside)  # the first of several equals
         waiter = self._lanes[lane][0]
-        self._lanes.move_to_end(lane)
         self._remove(lane, waiter)
-        return waiter
+        self._served = lane
+        waiter.set_result(None)
 
     def _set_alarm(self, seconds: float) -> None:
         if self._alarm is None:

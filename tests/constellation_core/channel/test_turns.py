@@ -79,6 +79,25 @@ async def test_addresses_take_turns_however_many_one_of_them_wants() -> None:
     assert await office.close() == [MALLORY, ALICE, BOB, MALLORY, MALLORY]
 
 
+async def test_who_comes_while_others_are_served_is_next() -> None:
+    turns, served = Turns(UNLIMITED), list[str]()
+
+    async def visit(address: str) -> None:
+        async with turns.turn(address):
+            served.append(address)
+            if address == MALLORY:
+                later.append(asyncio.create_task(visit(ALICE)))
+                await settle()
+
+    later: list[asyncio.Task[None]] = []
+    async with turns.turn(BOB):
+        flood = [asyncio.create_task(visit(MALLORY)) for _ in range(3)]
+        await settle()
+    await asyncio.gather(*flood)
+    await asyncio.gather(*later)
+    assert served == [MALLORY, ALICE] * 3
+
+
 async def test_an_address_has_few_places() -> None:
     office = Office(TurnLimits(per_second=1e9, burst=1_000_000, lane=2))
     await office.open()

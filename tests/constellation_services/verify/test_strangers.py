@@ -5,29 +5,36 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 from grpclib import GRPCError, Status
 
+from attestation.issuer import open_issuer
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.errors import PeerUnavailableError
 from constellation_core.statements import new_nonce
+from constellation_core.testing.devices import SlowIssuer
 from constellation_core.testing.peers import FakeClient
 from constellation_core.testing.wire import dial
 from constellation_proto import attest_pb2, verify_pb2
 from constellation_proto.verify_grpc import VerifyStub
 from constellation_services.testing.verified_node import CLUSTER_ID, POLICY, serving_node
+from constellation_services.verify import service
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from attestation.testing.swtpm import Swtpm
+    from attestation.variant import Variant
     from constellation_services.verify.service import Listening
 
 VERIFIER = PolicyVerifier(policies=[POLICY], mark=CLUSTER_ID)
 MALLORY, ALICE = "127.0.0.66", "127.0.0.1"
+SLOW = 0.3  # seconds
 
 
 async def ask_http(node: Listening, address: str = ALICE) -> aiohttp.ClientResponse:
@@ -61,19 +68,42 @@ async def flood(node: Listening) -> None:
     await asyncio.gather(*(again() for _ in range(20)))
 
 
+@asynccontextmanager
+async def flooded(node: Listening) -> AsyncIterator[None]:
+    """Attack a node until the block ends."""
+    attack = asyncio.create_task(flood(node))
+    try:
+        async with asyncio.timeout(10):
+            while (await ask_http(node, MALLORY)).status != 429:  # the flood is there
+                pass
+        yield
+    finally:
+        attack.cancel()
+        await asyncio.gather(attack, return_exceptions=True)
+
+
 async def test_a_flood_from_one_address_does_not_keep_another_out(tpm: Swtpm) -> None:
-    async with serving_node("worker-1", tpm, per_second=20.0, burst=2) as node:
-        attack = asyncio.create_task(flood(node))
-        try:
-            async with asyncio.timeout(10):
-                while (await ask_http(node, MALLORY)).status != 429:  # the flood is there
-                    pass
-                for _ in range(5):
-                    await ask_channel(node)
-                    assert (await ask_http(node)).status == 200
-        finally:
-            attack.cancel()
-            await asyncio.gather(attack, return_exceptions=True)
+    async with serving_node("worker-1", tpm, per_second=20.0, burst=2) as node, flooded(node), asyncio.timeout(10):
+        for _ in range(5):
+            await ask_channel(node)
+            assert (await ask_http(node)).status == 200
+
+
+async def test_with_a_slow_tpm_a_flood_costs_others_one_signature_each_time(
+    tpm: Swtpm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def open_slow(variant: Variant, **options: Any) -> Iterator[SlowIssuer]:  # noqa: ANN401 - as of `open_issuer`
+        with open_issuer(variant, **options) as issuer:
+            yield SlowIssuer(issuer, SLOW)
+
+    monkeypatch.setattr(service, "open_issuer", open_slow)
+    async with serving_node("worker-1", tpm, per_second=100.0, burst=100) as node, flooded(node):
+        start = asyncio.get_running_loop().time()
+        await ask_channel(node)
+        took = asyncio.get_running_loop().time() - start
+    signatures = 2 * (1 + 1)  # two of ours, each after one of theirs
+    assert took < (signatures + 1) * SLOW
 
 
 async def test_who_asks_too_often_hears_when_to_come_back(tpm: Swtpm) -> None:
