@@ -157,8 +157,9 @@ def newest_python(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure on one core, beside the targets and the Go libraries."""
+    """Measure beside the targets: the library on one core and beside Go libraries, the services on all cores."""
     session.run("python", "-m", "benchmarks", *session.posargs)
+    session.run("python", "-m", "benchmarks.cluster", *session.posargs)
 
 
 @nox.session(name="format")
