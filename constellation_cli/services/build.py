@@ -16,7 +16,7 @@ DEFAULT_OUTPUT: Final = Path("build/services-image")
 DEFAULT_TIMEOUT: Final = 900.0  # seconds; ten are enough on a quiet machine that has done it before
 EXAMPLES: Final = (
     "constellation services build",
-    "constellation services build -o /tmp/services && tar -C /tmp/services -c . | ctr image import -",
+    "constellation services build -o services && tar -C services -c . | ctr -n k8s.io image import -",
     "constellation services manifests --variant qemu-vtpm --image $(constellation services build)",
 )
 

@@ -3,7 +3,7 @@
 """The container image of the three services, built without a daemon and without root, the same bytes every time.
 
     built = build(Path("image"), repository=find_repository(), mirrors=machine_mirrors(), report=print)
-    built.reference  # "constellation-services@sha256:…"
+    built.reference  # "localhost/constellation-services@sha256:…"
 
 | layer | what | pinned by |
 |---|---|---|

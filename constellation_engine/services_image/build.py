@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from constellation_engine.components.watch import Report
     from constellation_engine.services_image.mirror import Mirrors
 
-NAME: Final = "constellation-services"
+NAME: Final = "localhost/constellation-services"  # without a host, Kubernetes would make it docker.io/library/…
 LOCK: Final = Path("images/services/debian.toml")
 DEFAULT_TIMEOUT: Final = 600.0  # seconds; half a minute is usual
 SETTINGS: Final = Settings(
@@ -32,7 +32,7 @@ SETTINGS: Final = Settings(
     entrypoint=(f"/{ours.PROGRAM}",),
     environment=("PATH=/usr/bin",),
     labels={
-        "org.opencontainers.image.title": NAME,
+        "org.opencontainers.image.title": "constellation-services",
         "org.opencontainers.image.description": "The join, key and verification services of Constellation",
         "org.opencontainers.image.licenses": "Apache-2.0",
         "org.opencontainers.image.vendor": "The Constellation authors",

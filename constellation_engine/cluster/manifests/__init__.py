@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Constellation puts into a cluster's API server: the objects of its three services.
 
-    for manifest in manifests(image="constellation-services@sha256:…", variant=Variant.QEMU_SNP):
+    for manifest in manifests(image="localhost/constellation-services@sha256:…", variant=Variant.QEMU_SNP):
         client.apply(manifest, field_manager="constellation")
 
 Objects are lightkube's typed models; `render` writes them as YAML for `kubectl apply --server-side`.

@@ -110,7 +110,7 @@ def test_another_folder_time_umask_and_zone_give_the_same_bytes(
     finally:
         os.umask(before)
     assert again.digest == image.digest
-    assert again.reference == f"constellation-services@{image.digest}"
+    assert again.reference == f"localhost/constellation-services@{image.digest}"
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="no skopeo here to ask for its opinion")
