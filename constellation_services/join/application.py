@@ -12,11 +12,11 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -41,8 +41,6 @@ _ADDRESS: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:-]{0,252}")
 _MOST_ADDRESSES: Final = 16
 _LARGEST_REQUEST: Final = 16 * 1024  # bytes of a certificate request
 _WIREGUARD_KEY_SIZE: Final = 32
-
-_READING: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +82,12 @@ def read_application(request: join_pb2.IssueTicketRequest) -> Application:
     Raises:
         BadRequestError: it is not well-formed; the message says what was expected.
     """
-    signing = _read_certificate_request(request.certificate_request)
+    subject, public_key = _read_certificate_request(request.certificate_request)
     return Application(
-        name=_node_name(signing.subject),
+        name=_node_name(subject),
         role=_role(request.role),
         disk=read_disk(request.disk_uuid),
-        public_key=_public_key(signing.public_key()),
+        public_key=_public_key(public_key),
         wireguard_public_key=_wireguard_key(request.wireguard_public_key),
         host_key=_host_key(request.host_key),
         addresses=_addresses(tuple(request.addresses)),
@@ -108,20 +106,23 @@ def read_disk(text: str) -> str:
         raise BadRequestError(str(error), cause="disk") from None
 
 
-def _read_certificate_request(data: bytes) -> x509.CertificateSigningRequest:
+def _read_certificate_request(data: bytes) -> tuple[x509.Name, object]:
+    """Give subject and public key."""
     if len(data) > _LARGEST_REQUEST:
         raise _bad_request(f"at most {_LARGEST_REQUEST} bytes", f"{len(data)}")
     try:
-        signing = x509.load_der_x509_csr(data)
-        signing.public_key(), signing.subject  # they are read late
-        genuine, extensions = signing.is_signature_valid, list(signing.extensions)
-    except (*_READING, InvalidSignature):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that are too long: we refuse them
+            signing = x509.load_der_x509_csr(data)
+            subject, public_key = signing.subject, signing.public_key()
+            genuine, extensions = signing.is_signature_valid, list(signing.extensions)
+    except Exception:  # noqa: BLE001 - the errors of `cryptography` have no root, and it can be shown anything
         raise _bad_request("PKCS #10, DER", "other bytes") from None
     if not genuine:  # 1
         raise _bad_request("a signature by its own key", "another signature")
     for extension in extensions:  # 4
         _check_extension(extension.value)
-    return signing
+    return subject, public_key
 
 
 def _check_extension(value: x509.ExtensionType) -> None:

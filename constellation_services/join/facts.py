@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from constellation_core import cluster_facts
 from constellation_core.cluster_facts import ClusterFacts
@@ -13,6 +14,8 @@ from constellation_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Facts:
@@ -28,7 +31,10 @@ class Facts:
             facts = ClusterFacts.from_yaml(_data(objects, cluster_facts.OBJECT_NAME)[cluster_facts.DATA_KEY])
             programs = ComponentList.from_data(facts.components, _data(objects, facts.components))
         except (ConfigError, KeyError) as error:
-            self.trouble = f"ConfigMap {cluster_facts.OBJECT_NAME}: {error}"
+            trouble = f"ConfigMap {cluster_facts.OBJECT_NAME}: {error}"
+            if trouble != self.trouble:
+                _LOG.warning("the facts of the cluster cannot be used, those before still hold: %s", trouble)
+            self.trouble = trouble
             return
         self._current = facts, programs
         self.trouble = ""

@@ -58,6 +58,8 @@ class Metrics:
     configs: Counter
     dropped: Counter
     nodes: Gauge
+    config_usable: Gauge
+    facts_usable: Gauge
 
     @classmethod
     def new(cls) -> Metrics:
@@ -74,6 +76,8 @@ class Metrics:
             Counter(f"{prefix}_configs", "Versions of join-config by outcome", ["outcome"], registry=registry),
             Counter(f"{prefix}_dropped_news", "Events that could not be written", registry=registry),
             Gauge(f"{prefix}_nodes", "Nodes of the cluster", registry=registry),
+            Gauge(f"{prefix}_config_usable", "0: an older version of join-config holds, or none", registry=registry),
+            Gauge(f"{prefix}_facts_usable", "0: older facts of the cluster hold, or none", registry=registry),
         )
 
 

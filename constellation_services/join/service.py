@@ -148,6 +148,8 @@ async def serve(
     news = News(client, settings.instance, metrics)
     acceptance, facts, roster = Acceptance(client, news, metrics, roots), Facts(), Roster()
     metrics.nodes.set_function(lambda: len(roster))
+    metrics.config_usable.set_function(lambda: not acceptance.trouble)
+    metrics.facts_usable.set_function(lambda: not facts.trouble)
     leases, tokens = Leases(client), Tokens(client)
     image = await asyncio.to_thread(_own_image, settings.manifest)
 

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import threading
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from httpx2 import Timeout
-from lightkube import ApiError, AsyncClient, KubeConfig
+from lightkube import AsyncClient, Client, KubeConfig
 from lightkube.config.client_adapter import verify_cluster
 from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.authentication_v1 import SelfSubjectReview
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import ConfigMap, Event, Secret
 
@@ -34,9 +36,9 @@ from attestation.variant import Variant
 from constellation_core import cluster_facts, join_config
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.cluster_facts import ClusterFacts
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentityObject, Role
+from constellation_core.cluster_objects import TOKEN_ANNOTATION, JoinRequestObject, NodeIdentityObject, Role
 from constellation_core.component_list import Component, ComponentList
-from constellation_core.conditions import Condition, wait_for_async
+from constellation_core.conditions import wait_for_async
 from constellation_core.errors import KeyProviderUnavailableError
 from constellation_core.keys.derivation import derive
 from constellation_core.keys.secret import Secret as Key
@@ -47,10 +49,10 @@ from node_agent.joining import JoinRequest, Service, ask_again, ask_for_ticket
 from tests.constellation_services.join.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from lightkube import Client
+    from lightkube.models.authentication_v1 import UserInfo
 
     from attestation.evidence import Evidence
     from attestation.issuer import Issuer
@@ -173,9 +175,9 @@ class Cluster:
         endpoint = control_plane.url.removeprefix("https://")
         self.facts = Facts(self.client, cluster_facts.OBJECT_NAME, cluster_facts.DATA_KEY, endpoint)
         self.services: list[Listening] = []
-        self._kubernetes = folder / "kubernetes"
-        self._kubernetes.mkdir()
-        (self._kubernetes / "pki").symlink_to(control_plane.pki)
+        self.kubernetes = folder / "kubernetes"
+        self.kubernetes.mkdir()
+        (self.kubernetes / "pki").symlink_to(control_plane.pki)
 
     @asynccontextmanager
     async def service(self, *, ready: bool = True, **settings: Any) -> AsyncIterator[Listening]:  # noqa: ANN401
@@ -185,7 +187,7 @@ class Cluster:
             "host": "127.0.0.1",
             "port": 0,
             "status_port": 0,
-            "kubernetes": self._kubernetes,
+            "kubernetes": self.kubernetes,
             "grace": 2.0,
         }
         machine = self.machine("service")
@@ -269,6 +271,11 @@ class Cluster:
         """A NodeIdentity."""
         return self.client.get(NodeIdentityObject, name)
 
+    def token_of(self, name: str) -> str | None:
+        """What is noted of a node's bootstrap token."""
+        note: str | None = (self.node(name).metadata.annotations or {}).get(TOKEN_ANNOTATION)
+        return note
+
     def tokens(self) -> list[Secret]:
         """All bootstrap tokens."""
         return list(self.client.list(Secret, namespace="kube-system", fields={"type": "bootstrap.kubernetes.io/token"}))
@@ -285,13 +292,28 @@ class Cluster:
         leases = [f"Lease/{name}" for name, holder in self.leases().items() if holder]
         return sorted([*named, *leases, *(f"Secret/{name_of(secret)}" for secret in self.tokens())])
 
-    def is_known(self, name: str) -> bool:
-        """Whether a node has its NodeIdentity."""
-        try:
-            self.node(name)
-        except ApiError:
-            return False
-        return True
+    @contextmanager
+    def user(self, **credentials: str) -> Iterator[Client]:
+        """Be somebody at the API server.
+
+        Args:
+            credentials: as a kubeconfig has them, with underscores.
+        """
+        url, authority = self.control_plane.url, str(self.control_plane.ca_file)
+        user = {name.replace("_", "-"): value for name, value in credentials.items()}
+        kubeconfig = {
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": authority}}],
+            "users": [{"name": "test", "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        }
+        with Client(KubeConfig.from_dict(kubeconfig), trust_env=False) as client:
+            yield client
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl as an administrator; gives what it prints."""
+        command = [self.control_plane.kubectl, f"--kubeconfig={self.control_plane.kubeconfig()}", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def new_request(
@@ -317,14 +339,16 @@ def name_of(found: Any) -> str:  # noqa: ANN401 - lightkube has no common type o
     return str(found.metadata.name)
 
 
-async def until(name: str, check: Callable[[], str | None], *, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
-    """Wait until something is true: until `check` has nothing more to say."""
-    await wait_for_async([Condition(name, check)], timeout=timeout)
+def user_of(client: Client) -> UserInfo:
+    """Ask the API server who somebody is.
 
-
-async def until_true(name: str, check: Callable[[], bool], *, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
-    """Wait until something is true."""
-    await until(name, lambda: None if check() else "not yet", timeout=timeout)
+    Raises:
+        ApiError: nobody that it knows.
+    """
+    review = client.create(SelfSubjectReview())
+    assert review.status
+    assert review.status.userInfo
+    return review.status.userInfo
 
 
 def together(*asked: Any) -> Any:  # noqa: ANN401 - whatever is awaited
