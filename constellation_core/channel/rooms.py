@@ -9,21 +9,24 @@ must all come in. So
 1. a connection that has not said a byte costs nothing but itself, and leaves as soon as another needs its place,
 2. those that spoke wait for a place, and the address that holds fewest places is served first,
 3. where too many wait, the last one of the address that waits most often leaves,
-4. where others wait, a guest may be silent for some seconds and no longer: then the one that has been silent longest
-   leaves, of the address that holds most places.
+4. where others wait, a guest may be silent for some seconds and no longer, and only for a part of them where its
+   address holds more places than theirs: then the one that has been silent longest leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+_GREEDY: Final = 4  # an address that holds more places than another's has this part of the patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class Room:
         Returns:
             Whether the guest is in.
         """
-        if not self._make_place():
+        if not self._make_place(guest.address):
             return False
         self._guests.add(guest)
         return True
@@ -132,37 +135,44 @@ class Room:
     def _line_up(self, guest: Guest) -> None:
         self._line.add(guest)
         if len(self._line) > self._queued:
-            self._dismiss(self._line, max(reversed(self._line), key=self._line.share))
-        self._set_alarm()
+            busiest = max(reversed(self._line.lanes), key=self._line.share)
+            self._dismiss(self._line, next(reversed(self._line.lanes[busiest])))
+        if self._line.share(guest.address) == 1:  # else it waits behind others of its address
+            self._call_next()
 
     def _call_next(self) -> None:
-        while len(self._line) and self._make_place():
-            called = min(self._line, key=self._guests.share)
-            self._line.remove(called)
-            self._guests.add(called)
-            called.called.set()
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        """While somebody waits, look again when the next guest's patience is at an end."""
+        """Give places to those that wait, and come back when the next guest's patience is at an end."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if len(self._line):
-            loop = asyncio.get_running_loop()
-            since = min(loop.time(), *(guest.silent_since for guest in self._guests))
-            self._alarm = loop.call_at(since + self._patience, self._call_next)
+        while len(self._line):
+            address = min(self._line.lanes, key=self._guests.share)
+            if not self._make_place(address):
+                self._set_alarm(address)
+                return
+            called = self._line.next(address)
+            self._guests.add(called)
+            called.called.set()
 
-    def _make_place(self) -> bool:
+    def _set_alarm(self, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        soonest = min(self._may_stay_until(self._guests.quietest(other), address) for other in self._guests.lanes)
+        self._alarm = loop.call_at(min(soonest, loop.time() + self._patience), self._call_next)
+
+    def _make_place(self, address: str) -> bool:
         if len(self._guests) < self._limit:
             return True
-        latest = asyncio.get_running_loop().time() - self._patience
-        silent = [guest for guest in self._guests if guest.silent_since <= latest]
-        if not silent:
-            return False
-        share = self._guests.share
-        self._dismiss(self._guests, max(silent, key=lambda guest: (share(guest), -guest.silent_since)))
-        return True
+        now = asyncio.get_running_loop().time()
+        for busy in sorted(self._guests.lanes, key=self._guests.share, reverse=True):
+            guest = self._guests.quietest(busy)
+            if self._may_stay_until(guest, address) <= now:
+                self._dismiss(self._guests, guest)
+                return True
+        return False
+
+    def _may_stay_until(self, guest: Guest, newcomer: str) -> float:
+        greedy = self._guests.share(guest.address) > self._guests.share(newcomer) + 1
+        return guest.silent_since + (self._patience / _GREEDY if greedy else self._patience)
 
     @staticmethod
     def _dismiss(crowd: _Crowd, guest: Guest) -> None:
@@ -171,34 +181,43 @@ class Room:
 
 
 class _Crowd:
-    """Guests in the order in which they came."""
+    """Guests by address, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._guests: dict[Guest, None] = {}
-        self._places: Counter[str] = Counter()
+        self.lanes: dict[str, dict[Guest, None]] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._guests)
+        return self._count
 
     def __iter__(self) -> Iterator[Guest]:
-        return iter(self._guests)
-
-    def __reversed__(self) -> Iterator[Guest]:
-        return reversed(self._guests)
+        return chain.from_iterable(self.lanes.values())
 
     def __contains__(self, guest: Guest) -> bool:
-        return guest in self._guests
+        return guest in self.lanes.get(guest.address, ())
 
     def add(self, guest: Guest) -> None:
-        self._guests[guest] = None
-        self._places[guest.address] += 1
+        self.lanes.setdefault(guest.address, {})[guest] = None
+        self._count += 1
 
     def remove(self, guest: Guest) -> None:
-        del self._guests[guest]
-        self._places[guest.address] -= 1
-        if not self._places[guest.address]:
-            del self._places[guest.address]  # there are more addresses than memory
+        lane = self.lanes[guest.address]
+        del lane[guest]
+        if not lane:
+            del self.lanes[guest.address]
+        self._count -= 1
 
-    def share(self, guest: Guest) -> int:
-        """How many come from the same address."""
-        return self._places[guest.address]
+    def share(self, address: str) -> int:
+        """How many come from there."""
+        return len(self.lanes.get(address, ()))
+
+    def quietest(self, address: str) -> Guest:
+        """Who of an address has been silent longest."""
+        return min(self.lanes[address], key=attrgetter("silent_since"))
+
+    def next(self, address: str) -> Guest:
+        """Take the first of an address; next time another address goes before it."""
+        guest = next(iter(self.lanes[address]))
+        self.lanes[address] = self.lanes.pop(address)
+        self.remove(guest)
+        return guest

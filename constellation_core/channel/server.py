@@ -127,6 +127,7 @@ class AttestedServer:
     async def close(self) -> None:
         """Close at once."""
         self._stop_listening()
+        await asyncio.sleep(0)  # a task that is cancelled before it began closes nothing
         meetings = list(self._meetings)
         for meeting in meetings:
             meeting.cancel()
@@ -161,43 +162,40 @@ class AttestedServer:
         guest = Guest(str(address[0]), silent_since=loop.time())
         meeting = loop.create_task(self._meet(connection, guest))
         guest.dismiss = meeting.cancel
-        self._silent.enter(guest)
         self._meetings.add(meeting)
         meeting.add_done_callback(self._meetings.discard)
 
     async def _meet(self, connection: socket.socket, guest: Guest) -> None:
         """Go through the exchange with one client, and leave it to HTTP/2."""
-        async with AsyncExitStack() as held:
-            await self._meet_holding(connection, guest, held)
-
-    async def _meet_holding(self, connection: socket.socket, guest: Guest, held: AsyncExitStack) -> None:
         stream = FrameStream(guest)
-        try:
-            async with asyncio.timeout(self._limits.exchange):
-                verdict = await self._exchange(connection, stream, guest, held)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
-            stream.close()
-            with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read it
-                connection.shutdown(socket.SHUT_RDWR)
-            self._refuse(Refusal.of(guest.address, stream.failure or error))
-            return
-        answered = self._serve(stream, Peer(guest.address, verdict))
-        if self._workers.demands_evidence:
-            # It keeps its place until it has what it came for: however many come, few are served at a time.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(answered.wait(), self._limits.patience)
+        async with AsyncExitStack() as places:
+            try:
+                async with asyncio.timeout(self._limits.exchange):
+                    await self._wait_for_place(connection, guest, places)
+                    verdict = await self._attest(connection, stream, guest)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
+                stream.close()
+                with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read
+                    connection.shutdown(socket.SHUT_RDWR)
+                self._refuse(Refusal.of(guest.address, stream.failure or error))
+                return
+            answered = self._serve(stream, Peer(guest.address, verdict))
+            if self._workers.demands_evidence:
+                # It keeps its place until it has what it came for: however many come, few are served at a time.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(answered.wait(), self._limits.patience)
 
-    async def _exchange(
-        self, connection: socket.socket, stream: FrameStream, guest: Guest, held: AsyncExitStack
-    ) -> Verdict | None:
-        with ExitStack() as ours:
+    async def _wait_for_place(self, connection: socket.socket, guest: Guest, places: AsyncExitStack) -> None:
+        with ExitStack() as ours:  # the socket is ours until TLS has it
             ours.callback(connection.close)
-            await _readable(connection)
-            self._silent.leave(guest)
+            self._silent.enter(guest)
+            try:
+                await _readable(connection)
+            finally:
+                self._silent.leave(guest)
             guest.silent_since = math.inf
-            await held.enter_async_context(self._pending.place(guest))
-            ours.pop_all()  # from here on the socket is TLS's
-        return await self._attest(connection, stream, guest)
+            await places.enter_async_context(self._pending.place(guest))
+            ours.pop_all()
 
     async def _attest(self, connection: socket.socket, stream: FrameStream, guest: Guest) -> Verdict | None:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Thousands of connections that say little and stay.
+r"""Thousands of connections that say little and stay.
 
     async with flood(port, connections=10_000, said=b"\\x16\\x03\\x01") as attacker:
         ...  # others must still get through
@@ -46,7 +46,7 @@ class Flood:
         self._open: dict[int, socket.socket] = {}
 
     def run(self, connections: int) -> None:
-        """Open them all, say so, and hold them until the input ends."""
+        """Open them all, and hold them until the input ends; say when the first of them are open."""
         self._poll.register(sys.stdin.fileno(), select.EPOLLIN)
         missing = connections
         told = False
@@ -54,8 +54,8 @@ class Flood:
             for _ in range(min(missing, _AT_ONCE)):
                 self._connect()
                 missing -= 1
-            if not missing and not told:
-                print("open", flush=True)  # noqa: T201 - whoever started this process waits for it
+            if not told:
+                print("begun", flush=True)  # noqa: T201 - whoever started this process waits for it
                 told = True
             for descriptor, event in self._poll.poll(0 if missing else None):
                 if descriptor == sys.stdin.fileno():
@@ -88,7 +88,7 @@ class Flood:
 async def flood(
     port: int, *, connections: int, address: str = "127.0.0.66", said: bytes = b"", again: bool = True
 ) -> AsyncIterator[None]:
-    """Keep many connections open.
+    """Open many connections and keep them open. The block begins when the first of them are.
 
     Args:
         port: of the server, on this machine.
@@ -102,6 +102,8 @@ async def flood(
         sys.executable, "-m", __name__, *map(str, arguments), stdin=PIPE, stdout=PIPE
     )
     try:
+        if process.stdout is not None:
+            await process.stdout.readline()
         yield
     finally:
         process.kill()
