@@ -11,7 +11,7 @@ import os
 
 # grpcio has no option for the least version of TLS. This makes every handshake of TLS 1.2 fail: our certificates are
 # ECDSA, and the only cipher suite left to it is one for RSA. TLS 1.3 has its own. gRPC reads this once, when it is
-# imported: `service` tries it out before it says that it is ready.
+# imported: `service` tries it out, and stops if it was too late.
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES256-GCM-SHA384"
 
 # It writes about every handshake that fails, in a format of its own: whoever wants to fill logs would make many.

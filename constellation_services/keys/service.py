@@ -144,7 +144,8 @@ async def serve(
 
 
 def _listen(server: grpc.aio.Server, settings: Settings, certificate: ServingCertificate) -> int:
-    address = f"{settings.host or '[::]'}:{settings.port}"
+    host = f"[{settings.host or '::'}]" if ":" in (settings.host or "::") else settings.host
+    address = f"{host}:{settings.port}"
     try:
         return server.add_secure_port(address, certificate.credentials())
     except RuntimeError:

@@ -99,13 +99,19 @@ class Answers(KeysBase):
 
 
 @pytest.fixture
-async def answers(authority: Path, free_port: int) -> AsyncIterator[Answers]:
+def tls(authority: Path) -> ssl.SSLContext:
+    """What the server of these tests speaks."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority / "server.crt", authority / "server.key")
     context.set_alpn_protocols(["h2"])
+    return context
+
+
+@pytest.fixture
+async def answers(tls: ssl.SSLContext, free_port: int) -> AsyncIterator[Answers]:
     answers = Answers(b"k" * 32)
     server = Server([answers])
-    await server.start(HOST, free_port, ssl=context)
+    await server.start(HOST, free_port, ssl=tls)
     yield answers
     server.close()
     await server.wait_closed()
@@ -157,12 +163,10 @@ async def test_a_service_that_is_away_is_given_up_in_time(authority: Path, free_
             await keys.data_key(DISK, 32)
 
 
-async def test_a_service_that_speaks_tls_1_2_is_not_asked(authority: Path, free_port: int) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(authority / "server.crt", authority / "server.key")
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    server = await asyncio.start_server(lambda _, writer: writer.close(), HOST, free_port, ssl=context)
-    async with server, client_of(free_port, authority, timeout=0.3) as keys:
+@pytest.mark.usefixtures("answers")
+async def test_a_service_that_speaks_tls_1_2_is_not_asked(authority: Path, free_port: int, tls: ssl.SSLContext) -> None:
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with client_of(free_port, authority, timeout=0.3) as keys:
         with pytest.raises(KeyProviderUnavailableError):
             await keys.data_key(DISK, 32)
 

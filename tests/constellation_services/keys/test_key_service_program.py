@@ -15,6 +15,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import grpc.aio
@@ -218,6 +219,8 @@ async def test_requests_under_way_end_before_it_does(
         async with service.client(token, timeout=0.3) as keys:
             with pytest.raises(KeyProviderUnavailableError):
                 await keys.data_key(DISK, 32)
+        with pytest.raises(HTTPError, match="503"):
+            await asyncio.to_thread(urlopen, f"http://{HOST}:{service.listening.status_port}/readyz", timeout=5)
         assert not serving.done()
         provider.may.set()
         assert (await waiting).key == b"k" * 32
