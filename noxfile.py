@@ -159,7 +159,7 @@ def newest_python(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure beside the targets: the library on one core and beside Go libraries, the services on all cores."""
     session.run("python", "-m", "benchmarks", *session.posargs)
-    session.run("python", "-m", "benchmarks.cluster", *("--markdown" for word in session.posargs if word == "--markdown"))
+    session.run("python", "-m", "benchmarks.cluster", *({"--markdown"} & set(session.posargs)))
 
 
 @nox.session(name="format")
