@@ -122,6 +122,7 @@ class Turns:
             raise
 
     def _line_up(self, lane: _Lane) -> asyncio.Future[None]:
+        self._forget_who_left()
         before = len(self._lanes.get(lane, ()))
         if before >= self._limits.lane:
             raise self._busy(f"{before} requests of this address wait already")
@@ -153,6 +154,12 @@ class Turns:
         if not self._lanes[lane]:
             del self._lanes[lane]
 
+    def _forget_who_left(self) -> None:
+        """Take those out of their lanes that were cancelled and had no time to do so themselves."""
+        for lane, line in list(self._lanes.items()):
+            for waiter in [waiter for waiter in line if waiter.done()]:
+                self._remove(lane, waiter)
+
     def _end(self) -> None:
         served, self._served = self._served, None
         if served is not None and served in self._lanes:
@@ -161,6 +168,7 @@ class Turns:
 
     def _give(self) -> None:
         """Give the next turn, if there is one to give and somebody waits."""
+        self._forget_who_left()
         if self._served is not None or not self._lanes:
             return
         now = self._clock()

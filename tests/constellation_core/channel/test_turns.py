@@ -195,6 +195,25 @@ async def test_a_turn_that_comes_as_somebody_goes_is_not_lost() -> None:
         pass
 
 
+async def test_who_goes_in_the_moment_of_the_turn_does_not_stop_the_others() -> None:
+    office = Office()
+    await office.open()
+    leaving, _ = await office.come(ALICE, BOB)
+    leaving.cancel()  # and it has had no time yet to leave its lane
+    assert await office.close() == [BOB]
+    async with asyncio.timeout(1), office.turns.turn(MALLORY):
+        pass
+
+
+async def test_who_was_cancelled_holds_no_place() -> None:
+    office = Office(TurnLimits(per_second=1e9, burst=1_000_000, waiting=1))
+    await office.open()
+    (leaving,) = await office.come(ALICE)
+    leaving.cancel()
+    await office.come(BOB)
+    assert await office.close() == [BOB]
+
+
 async def test_a_turn_ends_with_an_error_too() -> None:
     turns = Turns(UNLIMITED)
     with pytest.raises(ZeroDivisionError):
@@ -247,5 +266,38 @@ def test_everybody_gets_a_turn_or_hears_why_not(addresses: list[str]) -> None:
         answers = await asyncio.gather(*office.tasks, return_exceptions=True)
         assert sum(isinstance(answer, BusyError) for answer in answers) + len(served) == len(addresses)
         assert len(office.turns) == 0
+
+    asyncio.run(scenario())
+
+
+MOMENT, END = "a moment passes", "the turn ends"
+STEPS = st.sampled_from([MALLORY, ALICE, "127.0.0.1", MOMENT, END]) | st.integers(0, 20)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_whoever_leaves_whenever_the_next_one_gets_a_turn(steps: list[str | int]) -> None:
+    async def scenario() -> None:
+        turns, end = Turns(TurnLimits(per_second=1e9, burst=1_000_000, waiting=5, lane=3)), asyncio.Event()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def visit(address: str) -> None:
+            async with turns.turn(address):
+                await end.wait()
+                end.clear()
+
+        for step in steps:
+            if isinstance(step, int):
+                tasks[step % len(tasks)].cancel() if tasks else None
+            elif step == MOMENT:
+                await settle()
+            elif step == END:
+                end.set()
+            else:
+                tasks.append(asyncio.create_task(visit(step)))
+        for task in tasks:
+            task.cancel()
+        async with asyncio.timeout(5), turns.turn(BOB):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert len(turns) == 0
 
     asyncio.run(scenario())
