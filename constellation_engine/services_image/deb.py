@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _MAGIC: Final = b"!<arch>\n"
 _HEADER: Final = 60
 _END_OF_HEADER: Final = b"`\n"
+_EXECUTE: Final = 0o100  # by its owner
+_EXECUTABLE: Final = 0o755
+_PLAIN: Final = 0o644
 _UNREADABLE: Final = (tarfile.TarError, LZMAError, ZlibError, EOFError, OSError, ValueError)
 
 
@@ -51,8 +54,9 @@ def unpack(package: bytes, target: Path, patterns: Sequence[str]) -> str:
         control = _archive(members, "control.tar")
         data = _archive(members, "data.tar")
         with tarfile.open(fileobj=BytesIO(data)) as archive:
-            wanted = [entry for entry in archive if _is_wanted(entry.name.removeprefix("./"), patterns)]
-            archive.extractall(target, wanted, filter="tar")
+            for entry in archive:
+                if _is_wanted(entry.name.removeprefix("./"), patterns):
+                    _place(archive, entry, target)
         with tarfile.open(fileobj=BytesIO(control)) as archive:
             file = archive.extractfile("./control")
             return file.read().decode("utf-8") if file else ""
@@ -83,6 +87,26 @@ def _archive(members: dict[str, bytes], stem: str) -> bytes:
         if name.startswith(f"{stem}."):
             return content
     raise DamagedPackageError(f"expected a member {stem}.*, got {', '.join(members) or 'none'}")
+
+
+def _place(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
+    """Put one entry of an archive below a folder."""
+    path = target / entry.name
+    leads_out = ".." in path.parts or not path.parent.resolve().is_relative_to(target.resolve())
+    if leads_out and path != target:
+        raise DamagedPackageError(f"{entry.name} leads out of the package")
+    if entry.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.issym():
+        path.symlink_to(entry.linkname)
+        return
+    content = archive.extractfile(entry)  # of a hard link: that of its target
+    if content is None:
+        raise DamagedPackageError(f"{entry.name} is no file, folder or link")
+    path.write_bytes(content.read())
+    path.chmod(_EXECUTABLE if entry.mode & _EXECUTE else _PLAIN)
 
 
 def _is_wanted(path: str, patterns: Sequence[str]) -> bool:

@@ -69,12 +69,22 @@ def test_only_what_a_pattern_matches_comes_out(tmp_path: Path) -> None:
     assert names_below(tmp_path) == {"usr/lib/library.so", "usr/share/doc/example/copyright"}
 
 
-def test_a_path_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../outside", "./usr/../../outside", "/outside"])
+def test_a_path_does_not_lead_out_of_the_folder(tmp_path: Path, name: str) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
-    with pytest.raises(DamagedPackageError, match="outside"):
-        unpack(package({"../outside": b"!"}), inside, ALL)
+    with pytest.raises(DamagedPackageError, match="leads out of the package"):
+        unpack(package({name: b"!"}), inside, ALL)
     assert names_below(tmp_path) == set()
+
+
+def test_a_path_does_not_lead_out_through_a_link(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to(tmp_path)
+    with pytest.raises(DamagedPackageError, match="leads out of the package"):
+        unpack(package({"./link/outside": b"!"}), inside, ALL)
+    assert not (tmp_path / "outside").exists()
 
 
 @pytest.mark.parametrize(
