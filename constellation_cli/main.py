@@ -25,6 +25,12 @@ from constellation_cli.components import verify as component_hashes
 from constellation_cli.errors import ExitStatus
 from constellation_cli.evidence import collect, inspect, verify
 from constellation_cli.image import predict
+from constellation_cli.join_config import check as join_config_check
+from constellation_cli.join_config import history, rollback
+from constellation_cli.join_config import set as join_config
+from constellation_cli.join_config import show as join_config_show
+from constellation_cli.nodes import approve, deny, forget, pending
+from constellation_cli.nodes import list as nodes
 from constellation_cli.policy import check, schema
 from constellation_cli.services import build as services_image
 from constellation_cli.services import lock as services_lock
@@ -138,6 +144,22 @@ _policy = _group("What is acceptable: the file that `evidence verify` judges by.
 _add(_policy, "check", check.check_policy, check.EXAMPLES)
 _add(_policy, "schema", schema.print_schema, schema.EXAMPLES)
 app.add_typer(_policy, name="policy")
+
+_nodes = _group("The nodes of a cluster: who waits for a decision, who is who, whom to forget.")
+_add(_nodes, "list", nodes.list_nodes, nodes.EXAMPLES)
+_add(_nodes, "pending", pending.show_pending, pending.EXAMPLES)
+_add(_nodes, "approve", approve.approve_node, approve.EXAMPLES)
+_add(_nodes, "deny", deny.deny_node, deny.EXAMPLES)
+_add(_nodes, "forget", forget.forget_node, forget.EXAMPLES)
+app.add_typer(_nodes, name="nodes")
+
+_join_config = _group("Which machines may join a cluster: look, change, go back.")
+_add(_join_config, "show", join_config_show.show_config, join_config_show.EXAMPLES)
+_add(_join_config, "set", join_config.set_config, join_config.EXAMPLES)
+_add(_join_config, "history", history.show_history, history.EXAMPLES)
+_add(_join_config, "rollback", rollback.roll_back, rollback.EXAMPLES)
+_add(_join_config, "check", join_config_check.check_config, join_config_check.EXAMPLES)
+app.add_typer(_join_config, name="join-config")
 
 _services = _group("The three services of a cluster: their image, and their objects.")
 _add(_services, "build", services_image.build_image, services_image.EXAMPLES)
