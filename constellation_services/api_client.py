@@ -105,8 +105,11 @@ class _Body(httpx2.AsyncByteStream):
     async def aclose(self) -> None:
         if self._answer.content.at_eof():
             self._answer.release()
-        else:
-            self._answer.close()
+            return
+        connection = self._answer.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()  # to say goodbye would take until the server answers, and nobody waits for it
+        self._answer.close()
 
 
 def _translated(error: Exception, request: httpx2.Request) -> httpx2.TransportError:

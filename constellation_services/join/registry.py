@@ -21,6 +21,7 @@ from lightkube import ApiError
 from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.names import NAMESPACE
 from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
@@ -161,7 +162,7 @@ class Registry:
         holder = await self._leases.holder(_disk_claim(disk))
         name, _, holding = (holder or "").partition("/")
         if holder is not None and holding != identity:
-            raise _not_yours(disk)
+            raise _not_yours(disk, holder)
         found = await self._read(name) if name else None
         node = NodeIdentity.from_object(found) if found is not None else None
         if node is None or (node.disk, node.identity) != (disk, identity):
@@ -185,10 +186,10 @@ class Registry:
         application, mine = applicant.application, applicant.holder
         holder = await self._leases.claim(_disk_claim(application.disk), holder=mine, node=application.name)
         if holder != mine:
-            raise _not_yours(application.disk)
+            raise _not_yours(application.disk, holder)
 
     async def _claim_address(self, node: str) -> str:
-        taken = self._roster.addresses()
+        taken = self._roster.addresses_but(node)
         network = self._facts.current()[0].mesh_network
         for address in _candidates(network, node):
             if address not in taken:
@@ -260,9 +261,11 @@ def _same(found: Any, applicant: Applicant) -> NodeIdentity:  # noqa: ANN401
     return known
 
 
-def _not_yours(disk: str) -> ForbiddenError:
+def _not_yours(disk: str, holder: str) -> ForbiddenError:
     return ForbiddenError(
-        f"disk {disk} belongs to another machine, or to this one under another name", cause="disk-of-another"
+        f"disk {disk} belongs to another machine, or to this one under another name",
+        cause="disk-of-another",
+        hint=f"it is {holder}; if that is over: kubectl -n {NAMESPACE} delete lease {_disk_claim(disk)}",
     )
 
 

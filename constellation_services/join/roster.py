@@ -52,9 +52,9 @@ class Roster:
         """Give the objects."""
         return list((self._objects or {}).values())
 
-    def addresses(self) -> Collection[str]:
-        """Give the mesh addresses in use."""
-        return {identity.mesh_address for identity in self._identities.values()}
+    def addresses_but(self, node: str) -> Collection[str]:
+        """Give the mesh addresses that other nodes have."""
+        return {identity.mesh_address for name, identity in self._identities.items() if name != node}
 
     def control_planes_but(self, node: str) -> list[join_pb2.MeshPeer]:
         """Give what a node needs to reach the API servers through the mesh. There it reads of all others."""

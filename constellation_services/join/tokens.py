@@ -3,7 +3,8 @@
 """Bootstrap tokens (Kubernetes "Authenticating with Bootstrap Tokens"): one for each ticket, gone after use.
 
 A token lets a machine ask the API server for little, for fifteen minutes. It is deleted as soon as its node is there:
-the id stands in an annotation of the NodeIdentity, so nobody has to be able to list secrets.
+the id stands in an annotation of the NodeIdentity, so nobody has to be able to list secrets. An API server remembers
+for ten seconds that it knew a token.
 """
 
 from __future__ import annotations

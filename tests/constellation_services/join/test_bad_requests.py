@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node asks for is its own word. What is wrong with it is refused with the reason, counted, and stored nowhere."""
+"""What a node asks for is its own word: whatever is wrong with it is refused, counted, and stored nowhere."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from constellation_core.cluster_authority import ClusterAuthority
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject, Role
 from constellation_core.image_manifest import ImageManifest, sign
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, state_disk
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, derive, state_disk
 from constellation_core.testing.watching import until
 from constellation_services.join.tickets import CONTROL_PLANE_FILES
 from tests.constellation_services.join.world import (
@@ -35,7 +35,6 @@ from tests.constellation_services.join.world import (
     PROGRAMS,
     SALT,
     VERIFIER,
-    derive,
     name_of,
     new_request,
     user_of,

@@ -44,7 +44,8 @@ async def test_an_operator_hears_of_it(cluster: Cluster, disk: str) -> None:
     with pytest.raises(PermanentError):
         await cluster.ticket(cluster.machine("c"), "worker-1", disk=disk)
     (message,) = await cluster.events("TicketRefused")
-    assert message == f"no ticket for worker-1: disk {disk} {NOT_YOURS}"
+    assert message.startswith(f"no ticket for worker-1: disk {disk} {NOT_YOURS} (it is worker-0/")
+    assert message.endswith(f"kubectl -n constellation-system delete lease disk-{disk})")
 
 
 async def test_another_machine_does_not_get_the_name_of_a_node(cluster: Cluster) -> None:

@@ -312,7 +312,7 @@ class Cluster:
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl as an administrator; gives what it prints."""
-        command = [self.control_plane.kubectl, f"--kubeconfig={self.control_plane.kubeconfig()}", *words]
+        command = [str(self.control_plane.kubectl), f"--kubeconfig={self.control_plane.kubeconfig()}", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
