@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, ProcessCollector, generate_latest
 
-from constellation_core.conditions import Condition
 from constellation_services.http_server import HttpServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from prometheus_client import CollectorRegistry
+
+    from constellation_core.conditions import Condition
 
 CHECK_TIMEOUT: Final = 2.0  # seconds; a kubelet waits for five
 GRACE: Final = 1.0  # seconds
@@ -43,7 +44,7 @@ async def status_server(
     host: str,
     port: int,
     registry: CollectorRegistry,
-    ready: Sequence[Condition] | Callable[[], bool],
+    ready: Sequence[Condition],
     *,
     alive: Sequence[Condition] = (),
 ) -> AsyncIterator[int]:
@@ -53,7 +54,7 @@ async def status_server(
         host: address to listen on; empty for all.
         port: to listen on; 0 for any that is free.
         registry: what was counted; what every process counts is added to it.
-        ready: what must be true for the service to be sent requests; or tells whether all is.
+        ready: what must be true for the service to be sent requests.
         alive: what must be true for it to be worth keeping alive.
 
     Yields:
@@ -63,11 +64,10 @@ async def status_server(
         OSError: the port is taken.
     """
     ProcessCollector(registry=registry)
-    conditions = [_condition(ready)] if callable(ready) else ready
     server = HttpServer(
         {
             "/healthz": lambda _: _report("alive", alive),
-            "/readyz": lambda _: _report("ready", conditions),
+            "/readyz": lambda _: _report("ready", ready),
             "/metrics": lambda _: _metrics(registry),
         }
     )
@@ -78,10 +78,6 @@ async def status_server(
     finally:
         heartbeat.cancel()
         await server.drain(GRACE)
-
-
-def _condition(is_ready: Callable[[], bool]) -> Condition:
-    return Condition("the service is ready", lambda: None if is_ready() else "it is not")
 
 
 async def _report(word: str, conditions: Sequence[Condition]) -> web.Response:

@@ -66,12 +66,6 @@ async def test_an_error_that_means_not_yet_is_words() -> None:
     assert said["conditions"] == {"it answers": "nobody there"}
 
 
-@pytest.mark.parametrize("is_ready, code", [(True, 200), (False, 503)])
-async def test_one_truth_value_is_enough(is_ready: bool, code: int) -> None:
-    async with status_server("127.0.0.1", 0, CollectorRegistry(), lambda: is_ready) as port:
-        assert (await get(port, "/readyz"))[0] == code
-
-
 async def test_metrics_are_those_of_this_service_and_its_process() -> None:
     registry = CollectorRegistry()
     Counter("tests_things", "Things.", registry=registry).inc(3)
