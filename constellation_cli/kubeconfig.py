@@ -51,7 +51,7 @@ def read_kubeconfig(named: Path | None) -> SingleConfig:
         config = KubeConfig.from_dict(_merge(files))
         chosen = config.get()
     except KeyError as error:
-        raise CommandError(f"{shown}: an entry {error.args[0]!r} is named and not there", hint=_HINT) from error
+        raise CommandError(f"{shown} lacks {error.args[0]!r}", hint=_HINT) from error
     except (ConfigError, AttributeError, TypeError, ValueError, msgspec.MsgspecError) as error:
         raise CommandError(f"{shown} cannot be used: {error}", hint=_HINT) from error
     if chosen is None or chosen.user is None:
