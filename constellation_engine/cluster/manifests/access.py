@@ -68,7 +68,7 @@ _JOIN_IN_CLUSTER: Final = [
 ]
 
 _JOIN_IN_NAMESPACE: Final = [
-    PolicyRule(apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=["get", "create", "update", "delete"]),
+    PolicyRule(apiGroups=["coordination.k8s.io"], resources=["leases"], verbs=["get", "create", "update"]),
     _core(["configmaps"], READ),  # one is called components-<SHA-256>, which RBAC cannot know
     _core(["configmaps"], ["update"], names=["join-config-history"]),  # it is there: see `namespace`
     _core(["events"], ["create"]),

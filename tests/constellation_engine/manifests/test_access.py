@@ -75,7 +75,7 @@ MAY: Final = {
     Service.JOIN: {
         "constellation-system/configmaps": READ,
         "constellation-system/events": "create",
-        "constellation-system/leases.coordination.k8s.io": "get create update delete",
+        "constellation-system/leases.coordination.k8s.io": "get create update",
         "kube-system/secrets": "create delete",
         "/nodes": "get list",
         "/nodeidentities.constellation.dev": f"{READ} create update patch",
