@@ -4,21 +4,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from attestation.case import BINDING_SIZE, Mark
 from attestation.variant import Variant
 from constellation_cli.errors import UsageError
-
-NONCE_SIZE: Final = 32  # bytes
-CLUSTER_ID_SIZE: Final = 32  # bytes
-STATEMENT_LABEL: Final = b"constellation-verify/1"
+from constellation_core.statements import statement_binding
 
 
 class MarkChoice(StrEnum):
@@ -82,8 +78,6 @@ VariantOption: TypeAlias = Annotated[
 def choose_binding(binding: bytes | None, nonce: bytes | None, cluster_id: bytes | None) -> bytes | None:
     """Give what evidence must sign: the binding itself, or that of a statement about a cluster.
 
-    A statement is bound to SHA-256(label ‖ nonce ‖ cluster ID); all three have fixed lengths.
-
     Raises:
         UsageError: both are given, or a nonce without a cluster.
     """
@@ -93,7 +87,7 @@ def choose_binding(binding: bytes | None, nonce: bytes | None, cluster_id: bytes
         raise UsageError("--binding and --nonce exclude each other")
     if cluster_id is None:
         raise UsageError("--nonce needs --cluster-id: a statement is bound to both")
-    return hashlib.sha256(STATEMENT_LABEL + nonce + cluster_id).digest()
+    return statement_binding(nonce, cluster_id)
 
 
 def choose_mark(mark: MarkChoice | None, cluster_id: bytes | None) -> Mark | bytes:
