@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lightkube import KubeConfig
 from lightkube.resources.core_v1 import ConfigMap
 
+from attestation.case import BINDING_SIZE
 from attestation.issuer import open_issuer
 from attestation.roots import VENDOR_ROOTS, Roots
 from attestation.variant import Variant  # noqa: TC001 - the program reads the types of settings
@@ -22,7 +23,6 @@ from constellation_core.channel.server import AttestedServer
 from constellation_core.cluster_authority import ClusterAuthority
 from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.conditions import Condition
-from constellation_core.image_manifest import SignedManifest
 from constellation_core.keys.client import KeyServiceClient
 from constellation_core.names import KEY_SERVICE_HOST, KEY_SERVICE_PORT, NAMESPACE
 from constellation_services.api_client import api_client
@@ -36,6 +36,7 @@ from constellation_services.join.roster import Roster
 from constellation_services.join.rpc import JoinService
 from constellation_services.join.tickets import TicketOffice
 from constellation_services.join.tokens import Tokens
+from constellation_services.own_node import NodeIssuer, own_image
 from constellation_services.status import status_server
 from constellation_services.watching import TEMPORARY, Follower
 
@@ -122,7 +123,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         settings.key_service_token,
     )
     configuration = KubeConfig.from_env()
-    with open_issuer(settings.variant, tpm=settings.tpm) as issuer:
+    with closing(NodeIssuer(settings.variant, lambda: open_issuer(settings.variant, tpm=settings.tpm))) as issuer:
+        await asyncio.to_thread(issuer.issue, bytes(BINDING_SIZE))  # a node that cannot should say so at once
         async with (
             api_client(configuration, timeout=API_TIMEOUT) as client,
             key_service as keys,
@@ -151,7 +153,7 @@ async def serve(
     metrics.config_usable.set_function(lambda: not acceptance.trouble)
     metrics.facts_usable.set_function(lambda: not facts.trouble)
     leases, tokens = Leases(client), Tokens(client)
-    image = await asyncio.to_thread(_own_image, settings.manifest)
+    image = await asyncio.to_thread(own_image, settings.manifest)
 
     def take(objects: Mapping[str, Any]) -> None:
         acceptance.take(objects)
@@ -185,6 +187,7 @@ async def serve(
         Condition("the facts of the cluster are known", lambda: facts.missing),
         Condition("ConfigMaps are followed", lambda: config_maps.missing),
         Condition("NodeIdentity objects are followed", lambda: nodes.missing),
+        Condition("this node can prove itself", lambda: issuer.trouble() if isinstance(issuer, NodeIssuer) else None),
         Condition("machines may connect", lambda: None if serving.is_set() else "the service starts or stops"),
     )
     work = (config_maps.run(), nodes.run(), news.run(), _sweep(tokens, roster))
@@ -213,10 +216,3 @@ async def _sweep(tokens: Tokens, roster: Roster) -> None:
             await tokens.sweep(roster.objects())
         except Exception as error:  # noqa: BLE001 - nobody would notice that it stopped
             _LOG.warning("cannot withdraw tokens now: %s", error, exc_info=not isinstance(error, TEMPORARY))
-
-
-def _own_image(folder: Path) -> SignedManifest | None:
-    document, signature = folder / "measurements.json", folder / "measurements.json.sig"
-    if not document.exists():
-        return None
-    return SignedManifest.from_text(document.read_bytes(), signature.read_text(encoding="ascii"))
