@@ -19,10 +19,12 @@ from constellation_engine.services_image.oci import Settings, check_replaceable,
 from constellation_engine.services_image.packages import read_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from constellation_engine.components.watch import Report
+    from constellation_engine.services_image.layer import Layer
     from constellation_engine.services_image.mirror import Mirrors
+    from constellation_engine.services_image.packages import Package
 
 NAME: Final = "localhost/constellation-services"  # without a host, Kubernetes would make it docker.io/library/…
 LOCK: Final = Path("images/services/debian.toml")
@@ -38,6 +40,8 @@ SETTINGS: Final = Settings(
         "org.opencontainers.image.vendor": "The Constellation authors",
     },
 )
+
+_LOWEST: Final = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +107,49 @@ def build(
     check_replaceable(output)
     watch = Watch(timeout, report)
     packages = read_lock(repository / LOCK)
-    files = {package: fetch(package, mirrors, watch) for package in packages}
-    with TemporaryDirectory(prefix="constellation-image-") as name:
-        stage = Path(name)
-        lowest, middle, highest = (stage / layer for layer in ("base", "wheels", "ours"))
-        steps: tuple[tuple[Path, str, Callable[[], None]], ...] = (
-            (lowest, base.TITLE, lambda: base.make_base(lowest, files)),
-            (middle, wheels.TITLE, lambda: wheels.install_wheels(repository, middle, timeout=watch.remaining(NAME))),
-            (highest, ours.TITLE, lambda: ours.copy_ours(repository, highest)),
-        )
-        layers = []
-        for folder, title, fill in steps:
-            watch.tell(title, Stage.BUILDING)
-            folder.mkdir()
-            fill()
-            compile_modules(lowest, folder, timeout=watch.remaining(title))
-            layers.append(write_layer(folder, folder.with_suffix(".tar"), title))
-            watch.tell(title, Stage.READY)
-        search = [folder / wheels.PACKAGES for folder in (middle, highest)]
-        try_imports(lowest, search, timeout=watch.remaining(NAME))
-        digest = write_image(output, NAME, layers, SETTINGS)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        files = {package: fetch(package, mirrors, watch) for package in packages}
+        with TemporaryDirectory(prefix="constellation-image-") as name:
+            layers = _make_layers(_Stage(Path(name), watch), repository, files)
+            digest = write_image(output, NAME, layers, SETTINGS)
+    except OSError as error:
+        raise ImageBuildError(
+            f"the image cannot be written: {error}", hint="is the disk full, or not yours?"
+        ) from error
     return BuiltImage(output, digest, sum(layer.size for layer in layers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where layers are made: a folder of its own for each, which stands for the root of the file system."""
+
+    folder: Path
+    watch: Watch
+
+    def make_layer(self, name: str, title: str, fill: Callable[[Path], None]) -> Layer:
+        """Fill a folder, compile what is in it, and pack it."""
+        folder = self.folder / name
+        folder.mkdir()
+        self.watch.tell(title, Stage.BUILDING)
+        fill(folder)
+        compile_modules(self.folder / _LOWEST, folder, timeout=self.watch.remaining(title))
+        layer = write_layer(folder, self.folder / f"{name}.tar", title)
+        self.watch.tell(title, Stage.READY)
+        return layer
+
+
+def _make_layers(stage: _Stage, repository: Path, files: Mapping[Package, Path]) -> list[Layer]:
+    """Make all layers, and see that together they have what the services import."""
+
+    def install_wheels(folder: Path) -> None:
+        wheels.install_wheels(repository, folder, timeout=stage.watch.remaining(wheels.TITLE))
+
+    layers = [
+        stage.make_layer(_LOWEST, base.TITLE, lambda folder: base.make_base(folder, files)),
+        stage.make_layer("wheels", wheels.TITLE, install_wheels),
+        stage.make_layer("ours", ours.TITLE, lambda folder: ours.copy_ours(repository, folder)),
+    ]
+    search = [stage.folder / name / wheels.PACKAGES for name in ("wheels", "ours")]
+    try_imports(stage.folder / _LOWEST, search, timeout=stage.watch.remaining(ours.TITLE))
+    return layers

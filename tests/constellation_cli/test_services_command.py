@@ -72,6 +72,14 @@ def test_a_folder_with_other_things_is_not_replaced(constellation: Callable[...,
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_a_place_that_cannot_be_written_is_named(constellation: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = constellation("services", "build", "-o", tmp_path / "file" / "image", *MIRRORS)
+    assert result.exit_code == ExitStatus.FAILED
+    assert f"{tmp_path}/file" in result.stderr
+    assert "bug" not in result.stderr
+
+
 def test_a_mirror_that_does_not_answer_is_named(
     constellation: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
