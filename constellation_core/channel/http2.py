@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import struct
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from grpclib import GRPCError, Status
 from grpclib.config import Configuration
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.metadata import decode_metadata
-from grpclib.protocol import H2Protocol
+from grpclib.protocol import H2Protocol, Stream
 from grpclib.server import Handler, Server
 from h2.config import H2Configuration
 from h2.errors import ErrorCodes
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from grpclib._typing import IServable
-    from grpclib.protocol import Stream
 
     from attestation.verdict import Verdict
     from constellation_core.channel.rooms import Guest, Limits, Room
@@ -143,16 +143,23 @@ class _PeerHandler(Handler):
 
 
 class _Body:
-    """Reads messages within limits: grpclib asks for the five bytes before a message, then for the message."""
+    """Reads messages within limits: grpclib asks for the five bytes before a message, then for the message.
+
+    The stream holds this and not the other way round: a circle would keep all of a connection until somebody looks for
+    garbage.
+    """
 
     def __init__(self, stream: Stream, most: int) -> None:
-        self._receive = stream.recv_data
+        self._stream = weakref.ref(stream)
         self._most = most
         self._within_message = False
 
     async def receive(self, size: int) -> bytes:
+        stream = self._stream()
+        if stream is None:  # nobody can ask for the body of a request that is gone
+            return b""
         try:
-            data = await self._receive(size)
+            data = await Stream.recv_data(stream, size)
             complete = len(data) == size or not self._within_message
         except AssertionError:  # grpclib's way to say so
             complete = False
