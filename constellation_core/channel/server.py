@@ -118,6 +118,7 @@ class AttestedServer:
             grace: seconds that requests may take.
         """
         self._stop_listening()
+        self._silent.dismiss_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await asyncio.gather(*self._meetings, return_exceptions=True)
@@ -173,13 +174,14 @@ class AttestedServer:
                 async with asyncio.timeout(self._limits.exchange):
                     await self._wait_for_place(connection, guest, places)
                     verdict = await self._attest(connection, stream, guest)
+                answered = self._serve(stream, Peer(guest.address, verdict))
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
+                refusal = Refusal.of(guest.address, stream.failure or error)
                 stream.close()
                 with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read
                     connection.shutdown(socket.SHUT_RDWR)
-                self._refuse(Refusal.of(guest.address, stream.failure or error))
+                self._refuse(refusal)
                 return
-            answered = self._serve(stream, Peer(guest.address, verdict))
             if self._workers.demands_evidence:
                 # It keeps its place until it has what it came for: however many come, few are served at a time.
                 with suppress(TimeoutError):
@@ -215,8 +217,8 @@ class AttestedServer:
         """Hand a connection over; the event tells when its first request is answered, or will never be."""
         answered = asyncio.Event()
         guest = Guest(peer.address, stream.transport.abort, silent_since=asyncio.get_running_loop().time())
-        self._served.enter(guest)
         stream.hand_over(self._http.protocol_for(peer, guest, answered))
+        self._served.enter(guest)
         if self._observer is not None:
             self._observer.accepted(peer.address, peer.verdict)
         return answered

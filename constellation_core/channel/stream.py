@@ -89,7 +89,13 @@ class FrameStream(asyncio.Protocol):
         return decode_message(body, kind)
 
     def hand_over(self, protocol: asyncio.Protocol) -> None:
-        """Give the transport, and what was already read of it, to the protocol that comes next."""
+        """Give the transport, and what was already read of it, to the protocol that comes next.
+
+        Raises:
+            InsecureConnectionError: the peer spoke when it was not its turn.
+            PeerUnavailableError: the peer closed the connection; the next protocol would never hear of it.
+        """
+        self._check()
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         rest, self._rest = self._rest, b""
@@ -133,11 +139,12 @@ class FrameStream(asyncio.Protocol):
         if isinstance(exc, ssl.SSLError):
             self._fail(InsecureConnectionError(f"what came is not TLS: {exc}"))
         else:
-            reason = f": {exc}" if exc else ""
-            self._fail(PeerUnavailableError(f"the peer closed the connection while it was being attested{reason}"))
+            self._fail(_closed(exc))
 
     def eof_received(self) -> bool:
         """Close our side as well (asyncio calls this)."""
+        if not self.transport.is_closing():
+            self._fail(_closed(None))
         return False
 
     def _expect(self, *, last: bool) -> tuple[FrameReader, asyncio.Future[bytes]]:
@@ -149,6 +156,8 @@ class FrameStream(asyncio.Protocol):
             self._guest.silent_since = since
 
     def _check(self) -> None:
+        if self.transport.is_closing():  # asyncio tells us in the next round of its loop
+            self._fail(_closed(None))
         if self.failure is not None:
             raise self.failure
 
@@ -164,3 +173,8 @@ class FrameStream(asyncio.Protocol):
         self.abort()
         if self._guest is not None:
             self._guest.dismiss()  # whatever is being done for it is in vain
+
+
+def _closed(error: Exception | None) -> PeerUnavailableError:
+    reason = f": {error}" if error else ""
+    return PeerUnavailableError(f"the peer closed the connection while it was being attested{reason}")

@@ -3,6 +3,7 @@
 """Issuers and verifiers that are slow, broken or too trusting.
 
     SlowIssuer(issuer, 0.6)  # a hardware TPM
+    HeldIssuer(issuer)  # one that takes as long as the test wants
     BrokenIssuer()  # a TPM that does not answer
     NodeIssuer(FakeNode(Variant.QEMU_SNP))  # any platform, and any defect of one
     GullibleVerifier(verifier)  # does not look at what evidence is bound to
@@ -12,10 +13,11 @@ They wait in threads, as real devices make threads wait.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from attestation.errors import DeviceError
 from attestation.judge import judge
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from attestation.verdict import Verdict
     from constellation_core.channel.verifier import PolicyVerifier, Verifier
     from constellation_core.image_manifest import SignedManifest
+
+_LONGEST: Final = 30.0  # seconds that a held device waits even so: a test that fails must end
 
 
 class Machines(NamedTuple):
@@ -69,6 +73,32 @@ class SlowIssuer:
         """Wait, then issue evidence."""
         self.bindings.append(binding)
         time.sleep(self.seconds)
+        return self.issuer.issue(binding)
+
+
+@dataclass(slots=True)
+class HeldIssuer:
+    """An issuer that waits until it may go on.
+
+    Attributes:
+        issuer: what makes the evidence.
+        go_on: lets it, now and from now on.
+        asked: how often it was asked.
+    """
+
+    issuer: Issuer
+    go_on: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
+
+    @property
+    def variant(self) -> Variant:
+        """The platform."""
+        return self.issuer.variant
+
+    def issue(self, binding: bytes) -> Evidence:
+        """Wait, then issue evidence."""
+        self.asked += 1
+        self.go_on.wait(_LONGEST)
         return self.issuer.issue(binding)
 
 
