@@ -172,4 +172,5 @@ def _as_refusal(error: Exception) -> JoinError:
 
 
 def _not_now(error: Exception, cause: str) -> TryAgainError:
-    return TryAgainError("the cluster cannot let machines in now", cause=cause, hint=str(error) or type(error).__name__)
+    said = str(error).partition("\n")[0] or type(error).__name__
+    return TryAgainError("the cluster cannot let machines in now", cause=cause, hint=said)

@@ -14,18 +14,14 @@ import pytest
 from attestation.issuer import open_issuer
 from attestation.testing.swtpm import running_swtpm
 from attestation.variant import Variant
-from constellation_engine.cluster.manifests import manifests, namespace
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from node_agent import joining
-from tests.constellation_services.join.world import Cluster, Machine, name_of
+from tests.constellation_services.join.world import Cluster, Machine, furnish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from constellation_engine.testing.control_plane import ControlPlane
-
-IMAGE = "constellation-services@sha256:" + 64 * "a"
 
 
 @pytest.fixture(scope="session")
@@ -44,33 +40,23 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield start
 
 
+@pytest.fixture(autouse=True)
+def impatient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of tests try again soon."""
+    monkeypatch.setattr(joining, "FIRST_PAUSE", 0.02)
+
+
 @pytest.fixture(scope="module")
 def furnished(control_plane: ControlPlane) -> ControlPlane:
     """An API server with all our objects, roles and admission policies."""
-    client = control_plane.client()
-    for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
-        client.apply(manifest, field_manager="constellation", force=True)
-    for definition in custom_resource_definitions():
-        client.wait(type(definition), name_of(definition), for_conditions=["Established"])
+    furnish(control_plane)
     return control_plane
 
 
 @pytest.fixture
-def empty_cluster(
-    furnished: ControlPlane,
-    machine: Callable[[str], Machine],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Cluster:
+def empty_cluster(furnished: ControlPlane, machine: Callable[[str], Machine], tmp_path: Path) -> Cluster:
     """A cluster with facts and join-config, and without a service."""
-    monkeypatch.setattr(joining, "FIRST_PAUSE", 0.02)  # nodes of tests are impatient
-    furnished.clean()
-    for manifest in namespace():
-        furnished.client().apply(manifest, field_manager="constellation", force=True)
-    cluster = Cluster(furnished, tmp_path, machine)
-    cluster.facts.set()
-    cluster.join_config.set()
-    return cluster
+    return Cluster.fresh(furnished, tmp_path, machine)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ Watches and lists are what the service follows, and are not counted: calls are w
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 
 class Break(Enum):
@@ -32,7 +33,7 @@ class Wire:
     """Counts calls and breaks one.
 
     Attributes:
-        url: of the API server; a proxy may stand before it.
+        url: of the API server, or of what stands before it.
         calls: made since `break_call`, as "POST leases".
         broken: calls that were broken.
     """
@@ -49,6 +50,21 @@ class Wire:
         self._at, self._how, self._matches = number, how, matches
         self.calls.clear()
         self.broken.clear()
+
+    @asynccontextmanager
+    async def through_proxy(self) -> AsyncIterator[Proxy]:
+        """Put a proxy before the API server, for clients that are made from now on."""
+        direct = self.url
+        host, _, port = direct.removeprefix("https://").rpartition(":")
+        proxy = Proxy(host, int(port))
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield proxy
+        finally:
+            self.url = direct
+            server.close()
+            proxy.end()
 
     def over(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
         """Put the wire over a transport."""
@@ -75,6 +91,62 @@ class Wire:
                 await answer.aread()
                 await answer.aclose()
         raise httpx2.ReadError("broken by a test", request=request)
+
+
+class Proxy:
+    """Passes bytes on, until it is told to say nothing more: no error, no end, as a network does that lost its way.
+
+    Args:
+        host: of the server behind it.
+        port: of the server behind it.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = host, port
+        self._silent = asyncio.Event()
+        self._connections: set[asyncio.Task[None]] = set()
+        self.passes_new = True
+
+    def stall(self, *, new: bool) -> None:
+        """Pass nothing on any more.
+
+        Args:
+            new: whether that is also so for connections that are made from now on.
+        """
+        self._silent.set()
+        self._silent = asyncio.Event()
+        self.passes_new = not new
+
+    def resume(self) -> None:
+        """Pass on what comes over new connections. Those that stalled say nothing for ever."""
+        self.passes_new = True
+
+    def end(self) -> None:
+        for connection in self._connections:
+            connection.cancel()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
+        silent = self._silent
+        if not self.passes_new:
+            silent.set()
+        with suppress(OSError, asyncio.CancelledError):
+            there_reader, there = await asyncio.open_connection(*self._server)
+            try:
+                await asyncio.gather(_pass_on(reader, there, silent), _pass_on(there_reader, writer, silent))
+            finally:
+                there.close()
+                writer.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event) -> None:
+    while data := await reader.read(64 * 1024):
+        if not silent.is_set():
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
 class _Transport(httpx2.AsyncBaseTransport):

@@ -18,12 +18,12 @@ import os
 import subprocess
 import threading
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from httpx2 import Timeout
-from lightkube import AsyncClient, Client, KubeConfig
+from lightkube import ApiError, AsyncClient, Client, KubeConfig
 from lightkube.config.client_adapter import verify_cluster
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.authentication_v1 import SelfSubjectReview
@@ -43,6 +43,8 @@ from constellation_core.errors import KeyProviderUnavailableError
 from constellation_core.keys.derivation import derive
 from constellation_core.keys.secret import Secret as Key
 from constellation_core.names import NAMESPACE
+from constellation_engine.cluster.manifests import manifests, namespace
+from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_services.api_client import AiohttpTransport
 from constellation_services.join.service import Settings, serve
 from node_agent.joining import JoinRequest, Service, ask_again, ask_for_ticket
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from constellation_proto import join_pb2
     from constellation_services.join.service import Listening
 
+IMAGE: Final = "constellation-services@sha256:" + 64 * "a"
 MASTER: Final = Key(bytes(range(32)))
 SALT: Final = bytes(range(32, 64))
 MEASUREMENT_SALT: Final = b"m" * 32
@@ -97,15 +100,29 @@ class Machine:
             return self.issuer.issue(binding)
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class Keys:
-    """The key service, or what is left of it."""
+    """The key service, or what is left of it.
+
+    Attributes:
+        unavailable: whether it is.
+        asked: ids of all keys that were asked for.
+        open: cleared, it keeps everybody waiting.
+    """
 
     unavailable: bool = False
     asked: list[str] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=_set_event)
 
     async def data_key(self, key_id: str, length: int) -> Key:
         self.asked.append(key_id)
+        await self.open.wait()
         if self.unavailable:
             raise KeyProviderUnavailableError("the key service: connection refused")
         return derive(MASTER, SALT, key_id, length)
@@ -175,9 +192,21 @@ class Cluster:
         endpoint = control_plane.url.removeprefix("https://")
         self.facts = Facts(self.client, cluster_facts.OBJECT_NAME, cluster_facts.DATA_KEY, endpoint)
         self.services: list[Listening] = []
+        self.api_timeout = 3.0  # seconds that the service waits for the API server
         self.kubernetes = folder / "kubernetes"
         self.kubernetes.mkdir()
         (self.kubernetes / "pki").symlink_to(control_plane.pki)
+
+    @classmethod
+    def fresh(cls, control_plane: ControlPlane, folder: Path, machine: Callable[[str], Machine]) -> Cluster:
+        """Clean a furnished API server, and give it facts and a join-config."""
+        control_plane.clean()
+        cluster = cls(control_plane, folder, machine)
+        for manifest in namespace():
+            cluster.client.apply(manifest, field_manager="constellation", force=True)
+        cluster.facts.set()
+        cluster.join_config.set()
+        return cluster
 
     @asynccontextmanager
     async def service(self, *, ready: bool = True, **settings: Any) -> AsyncIterator[Listening]:  # noqa: ANN401
@@ -205,13 +234,12 @@ class Cluster:
 
     def api_client(self) -> AsyncClient:
         """Make the service's client of the API server, over a wire that may break."""
-        kubeconfig = self.control_plane.token_kubeconfig(self.control_plane.token("join-service"))
-        single = KubeConfig.from_file(kubeconfig).get()
+        single = self._kubeconfig(self.wire.url, token=self.control_plane.token("join-service")).get()
         assert single is not None
         assert single.user is not None
         tls = verify_cluster(single.cluster, single.user, single.abs_file, trust_env=False)
         transport: Any = self.wire.over(AiohttpTransport(tls))
-        return AsyncClient(single, timeout=Timeout(3.0), trust_env=False, transport=transport)
+        return AsyncClient(single, timeout=Timeout(self.api_timeout), trust_env=False, transport=transport)
 
     async def ticket(
         self,
@@ -299,21 +327,36 @@ class Cluster:
         Args:
             credentials: as a kubeconfig has them, with underscores.
         """
-        url, authority = self.control_plane.url, str(self.control_plane.ca_file)
+        with Client(self._kubeconfig(self.control_plane.url, **credentials), trust_env=False) as client:
+            yield client
+
+    def _kubeconfig(self, url: str, **credentials: str) -> KubeConfig:
+        authority = str(self.control_plane.ca_file)
         user = {name.replace("_", "-"): value for name, value in credentials.items()}
-        kubeconfig = {
+        record = {
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": authority}}],
             "users": [{"name": "test", "user": user}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
-        with Client(KubeConfig.from_dict(kubeconfig), trust_env=False) as client:
-            yield client
+        return KubeConfig.from_dict(record)
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl as an administrator; gives what it prints."""
         command = [str(self.control_plane.kubectl), f"--kubeconfig={self.control_plane.kubeconfig()}", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+
+
+def furnish(control_plane: ControlPlane) -> None:
+    """Give an API server all our objects, roles and admission policies."""
+    client = control_plane.client()
+    for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
+        client.apply(manifest, field_manager="constellation", force=True)
+    for definition in custom_resource_definitions():
+        client.wait(type(definition), name_of(definition), for_conditions=["Established"])
+    # An API server answers the first request for a new kind after two seconds.
+    with suppress(ApiError):
+        client.create(NodeIdentityObject(metadata=ObjectMeta(name="first")), dry_run=True)
 
 
 def new_request(
