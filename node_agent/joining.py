@@ -228,5 +228,7 @@ async def _attempt(
         raise PermanentError(f"the join service refuses: {error.message or error.status.name}") from None
     except (PeerUnavailableError, StreamTerminatedError, OSError) as error:
         raise TemporaryError(str(error) or type(error).__name__) from None
-    except (ChannelError, AttestationError) as error:
+    except AttestationError as error:
+        raise PermanentError(str(error), hint=error.hint) from None
+    except ChannelError as error:
         raise StrangerError(f"{service.host}:{service.port}: {error}", hint=error.hint) from None
