@@ -198,7 +198,7 @@ async def test_the_next_service_is_asked(service: FakeService) -> None:
 async def test_the_end_says_what_came_last() -> None:
     address = closed_port()
     with pytest.raises(
-        TemporaryError, match=rf"no ticket within 0\.3 s; last: 127\.0\.0\.1:{address.port}: .*Connect call failed"
+        TemporaryError, match=rf"no ticket within 0\.3 s; last: 127\.0\.0\.1:{address.port}: .*call failed"
     ):
         await ask(address, timeout=SHORT)
 
@@ -285,7 +285,7 @@ async def test_a_device_that_fails_says_so(service: FakeService) -> None:
             raise DeviceError(f"the TPM is gone ({len(binding)})", hint="look at it")
 
     async with listening(service) as address:
-        with pytest.raises(PermanentError, match="^the TPM is gone") as error:
+        with pytest.raises(PermanentError, match=r"^the TPM is gone") as error:
             await ask(address, address, issuer=Broken())
     assert error.value.hint == "look at it"
 
