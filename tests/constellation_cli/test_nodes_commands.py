@@ -11,9 +11,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx2
 import pytest
 import yaml
-from lightkube import ApiError, Client
+from lightkube import Client
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
@@ -48,7 +49,7 @@ def kinds(control_plane: ControlPlane) -> None:
         for kind in (NodeIdentityObject, JoinRequestObject):
             list(client.list(kind))
 
-    wait_for([Condition("our kinds of objects are served", check, (ApiError,))], timeout=30)
+    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
 
 
 @pytest.fixture
