@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import pytest
 import yaml
-from lightkube import Client
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
@@ -28,6 +27,7 @@ from constellation_engine.cluster.manifests.crds import custom_resource_definiti
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lightkube import Client
     from typer.testing import Result
 
     from constellation_engine.testing.control_plane import ControlPlane
