@@ -79,15 +79,13 @@ async def attested_channel(
         PeerUnavailableError: it cannot be reached, is busy or went away: try again.
         AttestationError: our own device failed.
     """
-    workers = Workers(issuer, verifier)
+    workers = Workers(issuer, verifier, own_threads=False)
     stream = FrameStream()
     try:
         channel = await _connect(host, port, stream, workers, timeout)
     except BaseException:
         stream.abort()
         raise
-    finally:
-        workers.close()
     try:
         yield channel
     finally:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import math
 import struct
 import weakref
 from dataclasses import dataclass
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from grpclib._typing import IServable
+    from h2.connection import H2Connection
 
     from attestation.verdict import Verdict
     from constellation_core.channel.rooms import Guest, Limits, Room
 
 _WINDOW: Final = 1024 * 1024  # bytes in flight, of a stream and of a connection
+_UNREAD: Final = 64 * 1024  # bytes of answers that wait for a peer to read
+_LONGEST_FRAME: Final = 9 + 16 * 1024  # bytes with its header (RFC 9113, section 4.2)
+_QUIET: Final = 60.0  # seconds between two lines about the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,24 @@ _PEER: contextvars.ContextVar[Peer] = contextvars.ContextVar("peer")
 def current_peer() -> Peer:
     """Give the peer of the request that is being handled."""
     return _PEER.get()
+
+
+class _OncePerMinute(logging.Filter):
+    """Keeps what grpclib says about requests from filling the log: peers may cause it as often as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, type | None], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        what = (str(record.msg), record.exc_info[0] if record.exc_info else None)
+        if record.created - self._last.get(what, -math.inf) < _QUIET:
+            return False
+        self._last[what] = record.created
+        return True
+
+
+logging.getLogger("grpclib.server").addFilter(_OncePerMinute())
 
 
 class GrpcServer(Server):
@@ -198,13 +222,15 @@ class _Connection(H2Protocol):
     requests: int
     answered: asyncio.Event
     _transport: asyncio.Transport
+    _http2: H2Connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if isinstance(transport, asyncio.Transport):
+            transport.set_write_buffer_limits(_UNREAD)
             self._transport = transport
-        http2 = self.connection._connection  # noqa: SLF001 - grpclib tells peers nothing of how many requests may run
-        http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.requests})
+        self._http2 = self.connection._connection  # noqa: SLF001 - grpclib has no settings for this
+        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.requests})
         self.connection.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -213,6 +239,9 @@ class _Connection(H2Protocol):
             super().data_received(data)
         except Exception:  # noqa: BLE001 - grpclib knows less of HTTP/2 than a peer may say
             self.processor.close("the peer does not speak gRPC")
+        # h2 looks at the length of a frame when it has all of it, and that can be 16 MiB.
+        if len(self._http2.incoming_buffer._data) > _LONGEST_FRAME:  # noqa: SLF001 - no other way to know
+            self.processor.close("the peer sends a frame that is too long")
 
     def pause_writing(self) -> None:
         super().pause_writing()

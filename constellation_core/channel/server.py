@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from constellation_core.image_manifest import SignedManifest
 
 BACKLOG: Final = 4096  # connections that wait in the kernel until there is a place
+_UNREAD: Final = 128 * 1024  # bytes that the kernel keeps for a peer that does not read; else it grows to megabytes
 _PAUSE_WITHOUT_DESCRIPTORS: Final = 0.05  # seconds
 
 
@@ -71,7 +72,7 @@ class AttestedServer:
         self._pending = Room(self._limits.pending, queued=self._limits.queued, patience=self._limits.patience)
         self._served = Room(self._limits.served)
         self._http = GrpcServer(services, limits=self._limits, room=self._served)
-        self._workers = Workers(issuer, verifier)
+        self._workers = Workers(issuer, verifier, own_threads=True)
         self._image = image
         self._observer = observer
         self._keys = ServerKeys()
@@ -108,6 +109,7 @@ class AttestedServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         listener.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)  # its connections inherit it
         self._listeners.append(listener)
         self._listen(listener)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import ssl
 from asyncio.sslproto import SSLProtocol
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cryptography import x509
@@ -225,8 +225,9 @@ class ServerKeys:
         return self._current
 
 
+@cache
 def client_context() -> ssl.SSLContext:
-    """Make the context of a client. Evidence is what it believes; it checks no certificate."""
+    """Give the context of clients. Evidence is what they believe; they check no certificate, and keep no session."""
     context = _context()
     context.set_alpn_protos([ALPN])
     context.set_verify(SSL.VERIFY_NONE)

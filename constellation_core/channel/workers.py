@@ -22,20 +22,21 @@ _JUDGES = 2  # threads: a check is all computation, more of them only fight for 
 
 
 class Workers:
-    """The threads of one server or client.
+    """Makes and judges evidence for a server, or for a client.
 
-    Devices work on one thing at a time, so one thread asks them; a slow one delays nobody's judgement.
+    Devices work on one thing at a time, so a server has one thread that asks them: a slow one delays no judgement.
 
     Args:
         issuer: what makes our evidence; None where we do not attest.
         verifier: who judges the peer's; None where the peer does not attest.
+        own_threads: whether to have threads of our own; without, those of the event loop do, which are there already.
     """
 
-    def __init__(self, issuer: Issuer | None, verifier: Verifier | None) -> None:
+    def __init__(self, issuer: Issuer | None, verifier: Verifier | None, *, own_threads: bool) -> None:
         self._issuer = issuer
         self._verifier = verifier
-        self._devices = ThreadPoolExecutor(1, thread_name_prefix="issue")
-        self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="judge")
+        self._devices = ThreadPoolExecutor(1, thread_name_prefix="issue") if own_threads else None
+        self._judges = ThreadPoolExecutor(_JUDGES, thread_name_prefix="judge") if own_threads else None
 
     @property
     def attests(self) -> bool:
@@ -76,9 +77,10 @@ class Workers:
         return await loop.run_in_executor(self._judges, self._judge, self._verifier, evidence, binding, image)
 
     def close(self) -> None:
-        """End the threads; what they are doing is finished in the background."""
-        self._devices.shutdown(wait=False, cancel_futures=True)
-        self._judges.shutdown(wait=False, cancel_futures=True)
+        """End our threads; what they are doing is finished in the background."""
+        for executor in (self._devices, self._judges):
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
 
     @staticmethod
     def _issue(issuer: Issuer, binding: bytes) -> bytes:
