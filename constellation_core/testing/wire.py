@@ -16,6 +16,7 @@ TLS is by default that of the channel; any other can be given.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -87,6 +88,18 @@ class Wire:
             said += more
         return said
 
+    async def drain(self) -> None:
+        """Wait until the kernel has taken what was sent."""
+        await self._writer.drain()
+
+    def pause(self) -> None:
+        """Read nothing more."""
+        cast("asyncio.Transport", self._writer.transport).pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        cast("asyncio.Transport", self._writer.transport).resume_reading()
+
     def end(self) -> None:
         """Hang up in the regular way."""
         self._writer.close()
@@ -97,17 +110,30 @@ class Wire:
 
 
 @asynccontextmanager
-async def dial(port: int, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> AsyncIterator[Wire]:
+async def dial(
+    port: int, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", buffer: int = 0
+) -> AsyncIterator[Wire]:
     """Connect to a server on this machine.
 
     Args:
         port: its TCP port.
         tls: how to speak TLS; by default as a client of the attested channel does.
         address: where to come from; all of 127.0.0.0/8 is ours.
+        buffer: bytes that the kernel may keep of what nobody reads; 0 for as many as it likes.
     """
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port, ssl=tls or client_context(), server_hostname="", local_addr=(address, 0), limit=_MOST
-    )
+    plain = socket.socket()
+    try:
+        plain.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        if buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        plain.bind((address, 0))
+        await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(
+            sock=plain, ssl=tls or client_context(), server_hostname="", limit=_MOST
+        )
+    except BaseException:
+        plain.close()
+        raise
     wire = Wire(reader, writer)
     try:
         yield wire
