@@ -40,9 +40,24 @@ def asking(what: str) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        code = HTTPStatus(error.status.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-        kind = _ERRORS.get(code, ClusterError)
-        raise kind(f"{what}: {error.status.message or code.phrase}", hint=_HINTS.get(code, "")) from error
+        raise _refused(what, error.status.code, error.status.message) from error
+    except httpx2.HTTPStatusError as error:  # an answer in plain words: of a kind of object that is not known there
+        raise _refused(what, error.response.status_code, None) from error
     except (httpx2.HTTPError, OSError) as error:
         reason = str(error) or type(error).__name__
-        raise ClusterError(f"{what}: the API server does not answer: {reason}", hint="is the cluster up?") from error
+        raise ClusterError(f"{what}: the API server does not answer: {reason}", hint=_why(error)) from error
+
+
+def _refused(what: str, status: int | None, message: str | None) -> ClusterError:
+    try:
+        code = HTTPStatus(status or HTTPStatus.INTERNAL_SERVER_ERROR)
+    except ValueError:  # not one that HTTP knows
+        code = HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = _ERRORS.get(code, ClusterError)
+    return kind(f"{what}: {message or code.phrase}", hint=_HINTS.get(code, ""))
+
+
+def _why(error: Exception) -> str:
+    if "certificate" in str(error).lower():
+        return "is the kubeconfig the one of this cluster?"
+    return "is the cluster up?"

@@ -62,13 +62,14 @@ def show(client: Client) -> StoredJoinConfig:
     return StoredJoinConfig((found.data or {}).get(DATA_KEY, ""), metadata.resourceVersion or "")
 
 
-def put(client: Client, text: str, *, seen: str = "") -> Revision:
+def put(client: Client, text: str, *, seen: str | None = None) -> Revision:
     """Change what machines may join, and write history.
 
     Args:
         client: of an administrator.
         text: the new file, YAML.
-        seen: `version` of the state that was shown to whoever changed it; empty to write over any.
+        seen: `version` of the state that was shown to whoever changed it, empty where there was none; None to write
+            over any.
 
     Returns:
         What was written, with its number in the history.
@@ -83,7 +84,7 @@ def put(client: Client, text: str, *, seen: str = "") -> Revision:
         current = show(client)
     except ObjectNotFoundError:
         current = StoredJoinConfig("", "")
-    if seen and seen != current.version:
+    if seen is not None and seen != current.version:
         raise ConflictError("join-config: somebody else changed it", hint="show it again, then repeat the change")
     _record_if_usable(client, current)
     if current.text != text:
