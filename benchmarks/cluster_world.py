@@ -91,8 +91,12 @@ class World:
         return self.folder / "token"
 
     @contextmanager
-    def join_service(self) -> Iterator[Process]:
-        """Run the join service; `blocks.json` in the folder tells of its event loop afterwards."""
+    def join_service(self, *, watched: bool = False) -> Iterator[Process]:
+        """Run the join service.
+
+        Args:
+            watched: whether `blocks.json` in the folder tells of its event loop afterwards.
+        """
         options = {
             "variant": "qemu-vtpm",
             "tpm": self.service_tpm,
@@ -101,7 +105,8 @@ class World:
             "key-service-port": str(self.key_service.port),
             "key-service-token": str(self.token_file),
         }
-        program = ("benchmarks.watched_service", str(self.folder / "blocks.json"))
+        watcher = ("benchmarks.watched_service", str(self.folder / "blocks.json"))
+        program = watcher if watched else ("constellation_services.main",)
         with self._running(program, "join", options) as process:
             yield process
 
