@@ -4,8 +4,8 @@
 
     python -m benchmarks.watched_service FILE join --port 9090 …
 
-FILE gets, at the end, JSON: the longest callback of the event loop in seconds since SIGUSR1, by the processor's clock and
-by the wall's. The wall's also counts what other processes and threads took from us meanwhile.
+FILE gets, at the end, JSON: the longest callback of the event loop in seconds since SIGUSR1, by the processor's clock
+and by the wall's. The wall's also counts what other processes and threads took from us meanwhile.
 """
 
 from __future__ import annotations
