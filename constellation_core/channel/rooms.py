@@ -119,6 +119,7 @@ class Room:
     @asynccontextmanager
     async def place(self, guest: Guest) -> AsyncIterator[None]:
         """Wait for a place, and hold it."""
+        guest.silent_since = math.inf  # it is our turn
         try:
             if len(self._line) or not self.enter(guest):
                 self._line_up(guest)

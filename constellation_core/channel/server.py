@@ -13,7 +13,6 @@ Handlers ask `current_peer()` who it is that they serve.
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
@@ -197,7 +196,6 @@ class AttestedServer:
                 await _readable(connection)
             finally:
                 self._silent.leave(guest)
-            guest.silent_since = math.inf
             await places.enter_async_context(self._pending.place(guest))
             ours.pop_all()
 
