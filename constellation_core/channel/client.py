@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from grpclib.client import Channel
-from grpclib.config import Configuration
 
 from constellation_core.channel.binding import VERSION
 from constellation_core.channel.exchange import meet_server
+from constellation_core.channel.http2 import CONFIGURATION
 from constellation_core.channel.stream import FrameStream
 from constellation_core.channel.tls import client_context
 from constellation_core.channel.workers import Workers
@@ -43,7 +43,7 @@ class AttestedChannel(Channel):
     verdict: Verdict
 
     def __init__(self, host: str, port: int, stream: FrameStream, verdict: Verdict) -> None:
-        super().__init__(host, port, config=Configuration())
+        super().__init__(host, port, config=CONFIGURATION)
         self.verdict = verdict
         self._stream: FrameStream | None = stream
         self._protocol = self._protocol_factory()

@@ -42,10 +42,15 @@ if TYPE_CHECKING:
     from attestation.verdict import Verdict
     from constellation_core.channel.rooms import Guest, Limits, Room
 
-_WINDOW: Final = 1024 * 1024  # bytes in flight, of a stream and of a connection
+_WINDOW: Final = (
+    65535  # bytes in flight, of a stream and of a connection: what HTTP/2 begins with, and need not be told
+)
 _UNREAD: Final = 64 * 1024  # bytes of answers that wait for a peer to read
 _LONGEST_FRAME: Final = 9 + 16 * 1024  # bytes with its header (RFC 9113, section 4.2)
 _QUIET: Final = 60.0  # seconds between two lines about the same
+
+
+CONFIGURATION: Final = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,7 @@ class GrpcServer(Server):
     """
 
     def __init__(self, services: Collection[IServable], *, limits: Limits, room: Room) -> None:
-        config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-        super().__init__(services, codec=_Codec(), config=config)
+        super().__init__(services, codec=_Codec(), config=CONFIGURATION)
         self._h2_config = H2Configuration(client_side=False, header_encoding="ascii")  # grpclib's checks no headers
         self._limits = limits
         self._room = room
@@ -230,8 +234,9 @@ class _Connection(H2Protocol):
             transport.set_write_buffer_limits(_UNREAD)
             self._transport = transport
         self._http2 = self.connection._connection  # noqa: SLF001 - grpclib has no settings for this
-        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.requests})
-        self.connection.flush()
+        if self.requests != self._http2.local_settings.max_concurrent_streams:
+            self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.requests})
+            self.connection.flush()
 
     def data_received(self, data: bytes) -> None:
         self.guest.silent_since = asyncio.get_running_loop().time()

@@ -51,7 +51,7 @@ class Limits:
     patience: float = 2.0
     exchange: float = 30.0
     request: int = 1024 * 1024
-    requests: int = 32
+    requests: int = 100
 
 
 @dataclass(eq=False, slots=True)

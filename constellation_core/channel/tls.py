@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import ssl
 from asyncio.sslproto import SSLProtocol
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -62,6 +64,7 @@ class TlsObject:
     def do_handshake(self) -> None:
         """Go on with the handshake."""
         self._step(self._connection.do_handshake)
+        self._give()
 
     def read(self, size: int = _READ_SIZE, buffer: memoryview | None = None) -> bytes | int:
         """Read what was decrypted; as the standard library does, into a buffer if there is one."""
@@ -76,17 +79,15 @@ class TlsObject:
 
     def write(self, data: bytes | memoryview) -> int:
         """Encrypt some bytes; return how many were taken."""
-        return self._step(partial(self._connection.send, bytes(data)))
+        taken = self._step(partial(self._connection.send, bytes(data)))
+        self._give()
+        return taken
 
     def unwrap(self) -> None:
         """Say goodbye, and do not wait for the peer's."""
-        self._take()
-        try:
+        with suppress(SSL.Error):
             self._connection.shutdown()
-        except SSL.Error:
-            pass
-        finally:
-            self._give()
+        self._give()
 
     def getpeercert(self) -> dict[str, Any]:
         """Give nothing: nobody trusts certificates here."""
@@ -122,49 +123,46 @@ class TlsObject:
         return TlsFacts(exporter, own_key or self._key_of_peer())
 
     def _key_of_peer(self) -> bytes:
-        certificate = self._connection.get_peer_certificate(as_cryptography=True)
-        if certificate is None:
-            raise InsecureConnectionError("the server has no certificate")
-        return public_key_of(certificate)
+        try:
+            certificate = self._connection.get_peer_certificate(as_cryptography=True)
+            if certificate is not None:
+                return public_key_of(certificate)
+        except (ValueError, UnsupportedAlgorithm):
+            pass
+        raise InsecureConnectionError("the server has no certificate that can be read")
 
     def _step(self, operation: Callable[[], _Result]) -> _Result:
-        self._take()
-        while True:
-            try:
-                return operation()
-            except SSL.WantReadError:
-                self._give()
-                if self._incoming.pending:
-                    self._take()
-                    continue
-                raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "more bytes are needed") from None
-            except SSL.ZeroReturnError:
-                raise ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "the peer closed the connection") from None
-            except SSL.SysCallError as error:
-                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"the connection ended: {error}") from None
-            except SSL.Error as error:
-                raise ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(error)) from None
-            finally:
-                self._give()
-
-    def _take(self) -> None:
+        """Let OpenSSL do something with what has come."""
         if data := self._incoming.read():
             self._connection.bio_write(data)
-        elif self._incoming.eof:
-            self._connection.bio_shutdown()
+        try:
+            return operation()
+        except SSL.Error as error:
+            self._give()
+            raise _as_asyncio_knows(error) from None
 
     def _give(self) -> None:
-        try:
-            while True:
-                self._outgoing.write(self._connection.bio_read(_READ_SIZE))
-        except SSL.WantReadError:
-            pass
+        """Pass on what OpenSSL wants to send."""
+        size = _READ_SIZE
+        with suppress(SSL.WantReadError):
+            while size == _READ_SIZE:
+                size = self._outgoing.write(self._connection.bio_read(_READ_SIZE))
+
+
+def _as_asyncio_knows(error: SSL.Error) -> ssl.SSLError:
+    if isinstance(error, SSL.WantReadError):
+        return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "more bytes are needed")
+    if isinstance(error, SSL.ZeroReturnError):
+        return ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "the peer closed the connection")
+    if isinstance(error, SSL.SysCallError):
+        return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"the connection ended: {error}")
+    reasons = error.args[0] if error.args else []
+    told = "; ".join(str(reason[-1]) for reason in reasons) if isinstance(reasons, list) else str(error)
+    return ssl.SSLError(ssl.SSL_ERROR_SSL, told)
 
 
 class TlsContext:
     """What asyncio takes for an `ssl.SSLContext`."""
-
-    check_hostname = False  # asyncio reads it
 
     def __init__(self, context: SSL.Context) -> None:
         self._context = context
@@ -264,8 +262,3 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certifi
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - _CLOCK_SKEW).not_valid_after(now + _CLOCK_SKEW)
     return builder.sign(key, SHA256())
-
-
-def _reason(error: SSL.Error) -> str:
-    reasons = error.args[0] if error.args else []
-    return "; ".join(str(reason[-1]) for reason in reasons) if isinstance(reasons, list) else str(error)
