@@ -11,7 +11,8 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from grpclib.client import Channel
+from grpclib.client import Channel, Handler
+from grpclib.protocol import H2Protocol
 
 from constellation_core.channel.binding import VERSION
 from constellation_core.channel.exchange import meet_server
@@ -24,13 +25,12 @@ from constellation_core.errors import InsecureConnectionError, PeerUnavailableEr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from grpclib.protocol import H2Protocol
-
     from attestation.issuer import Issuer
     from attestation.verdict import Verdict
     from constellation_core.channel.verifier import Verifier
 
 DEFAULT_TIMEOUT: Final = 30.0  # seconds for everything up to the verdict
+_GOODBYE: Final = 1.0  # seconds that a connection may take to close
 
 
 class AttestedChannel(Channel):
@@ -45,13 +45,34 @@ class AttestedChannel(Channel):
     def __init__(self, host: str, port: int, stream: FrameStream, verdict: Verdict) -> None:
         super().__init__(host, port, config=CONFIGURATION)
         self.verdict = verdict
-        self._stream: FrameStream | None = stream
-        self._protocol = self._protocol_factory()
+        self._transport = stream.transport
+        self._protocol = self._connection = _Connection(Handler(), self._config, self._h2_config)
         stream.hand_over(self._protocol)
+
+    async def end(self) -> None:
+        """Close the connection, and wait until it is: a program may end right after."""
+        self.close()
+        try:
+            await asyncio.wait_for(self._connection.lost.wait(), _GOODBYE)
+        except TimeoutError:
+            self._transport.abort()
+            await self._connection.lost.wait()
 
     async def _create_connection(self) -> H2Protocol:
         """Refuse to connect again: another connection would need another exchange."""
         raise PeerUnavailableError("the attested connection is closed", hint="make another attested channel")
+
+
+class _Connection(H2Protocol):
+    """Tells when it is over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.lost = asyncio.Event()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.lost.set()
 
 
 @asynccontextmanager
@@ -84,12 +105,12 @@ async def attested_channel(
     try:
         channel = await _connect(host, port, stream, workers, timeout)
     except BaseException:
-        stream.abort()
+        await stream.end()
         raise
     try:
         yield channel
     finally:
-        channel.close()
+        await channel.end()
 
 
 async def _connect(host: str, port: int, stream: FrameStream, workers: Workers, timeout: float) -> AttestedChannel:

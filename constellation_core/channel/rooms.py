@@ -44,7 +44,7 @@ class Limits:
         requests: that one connection may have running.
     """
 
-    silent: int = 256
+    silent: int = 1024
     queued: int = 1024
     pending: int = 64
     served: int = 512
@@ -128,6 +128,17 @@ class Room:
         finally:
             self.leave(guest)
 
+    def thin_out(self) -> bool:
+        """Send away whoever would leave next if one more came.
+
+        Returns:
+            Whether there was somebody.
+        """
+        if len(self._line):
+            self._shorten_line()
+            return True
+        return self._dismiss_silent("")
+
     def dismiss_all(self) -> None:
         """End all guests."""
         for guest in list(self._guests):
@@ -136,10 +147,13 @@ class Room:
     def _line_up(self, guest: Guest) -> None:
         self._line.add(guest)
         if len(self._line) > self._queued:
-            busiest = max(reversed(self._line.lanes), key=self._line.share)
-            self._dismiss(self._line, next(reversed(self._line.lanes[busiest])))
+            self._shorten_line()
         if self._line.share(guest.address) == 1:  # else it waits behind others of its address
             self._call_next()
+
+    def _shorten_line(self) -> None:
+        busiest = max(reversed(self._line.lanes), key=self._line.share)
+        self._dismiss(self._line, next(reversed(self._line.lanes[busiest])))
 
     def _call_next(self) -> None:
         """Give places to those that wait, and come back when the next guest's patience is at an end."""
@@ -161,8 +175,9 @@ class Room:
         self._alarm = loop.call_at(min(soonest, loop.time() + self._patience), self._call_next)
 
     def _make_place(self, address: str) -> bool:
-        if len(self._guests) < self._limit:
-            return True
+        return len(self._guests) < self._limit or self._dismiss_silent(address)
+
+    def _dismiss_silent(self, address: str) -> bool:
         now = asyncio.get_running_loop().time()
         for busy in sorted(self._guests.lanes, key=self._guests.share, reverse=True):
             guest = self._guests.quietest(busy)

@@ -24,6 +24,7 @@ from constellation_core.channel.rooms import Guest, Limits, Room
 from constellation_core.channel.stream import FrameStream
 from constellation_core.channel.tls import ServerKeys
 from constellation_core.channel.workers import Workers
+from constellation_core.errors import PeerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -157,8 +158,9 @@ class AttestedServer:
             return  # the peer is gone already
         except OSError as error:  # no file descriptor is left
             self._log.write(Refusal("anybody", Reason.CROWDED, f"cannot accept a connection: {error}"), loop.time())
-            loop.remove_reader(listener)
-            loop.call_later(_PAUSE_WITHOUT_DESCRIPTORS, self._listen, listener)
+            if not self._silent.thin_out() and not self._pending.thin_out():
+                loop.remove_reader(listener)
+                loop.call_later(_PAUSE_WITHOUT_DESCRIPTORS, self._listen, listener)
             return
         connection.setblocking(False)  # noqa: FBT003 - the same
         guest = Guest(str(address[0]), silent_since=loop.time())
@@ -178,6 +180,8 @@ class AttestedServer:
                 answered = self._serve(stream, Peer(guest.address, verdict))
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, it ends here and is counted
                 refusal = Refusal.of(guest.address, stream.failure or error)
+                _let_go(error)
+                _let_go(stream.failure)
                 stream.close()
                 with suppress(OSError):  # what was said still goes out, and nobody waits for a peer that does not read
                     connection.shutdown(socket.SHUT_RDWR)
@@ -196,6 +200,8 @@ class AttestedServer:
                 await _readable(connection)
             finally:
                 self._silent.leave(guest)
+            if not connection.recv(1, socket.MSG_PEEK):
+                raise PeerUnavailableError("the peer hung up without a word")
             await places.enter_async_context(self._pending.place(guest))
             ours.pop_all()
 
@@ -227,6 +233,12 @@ class AttestedServer:
         self._log.write(refusal, asyncio.get_running_loop().time())
         if self._observer is not None:
             self._observer.refused(refusal)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what an error holds: it, its traceback and the frames in there keep one another, and all of a connection."""
+    while error is not None:
+        error.__traceback__, error = None, error.__context__
 
 
 async def _readable(connection: socket.socket) -> None:

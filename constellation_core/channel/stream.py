@@ -39,6 +39,7 @@ class FrameStream(asyncio.Protocol):
         self._turn: tuple[FrameReader, asyncio.Future[bytes]] | None = None  # None while it is not the peer's
         self.failure: Exception | None = None
         self._rest = b""
+        self._lost = asyncio.Event()
         self._guest = guest
         if guest is not None:  # the first frame may arrive together with the end of the handshake
             self._expect(last=False)
@@ -112,6 +113,12 @@ class FrameStream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def end(self) -> None:
+        """Close the connection at once, and wait until it is."""
+        self.abort()
+        if self._transport is not None:
+            await self._lost.wait()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio calls this)."""
         if isinstance(transport, asyncio.Transport):
@@ -136,6 +143,7 @@ class FrameStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits (asyncio calls this)."""
+        self._lost.set()
         if isinstance(exc, ssl.SSLError):
             self._fail(InsecureConnectionError(f"what came is not TLS: {exc}"))
         else:

@@ -23,18 +23,19 @@ from constellation_core.channel.frames import encode_frame
 from constellation_core.channel.refusals import Reason
 from constellation_core.channel.rooms import Limits
 from constellation_core.channel.server import AttestedServer
-from constellation_core.channel.tls import ALPN
+from constellation_core.channel.stream import FrameStream
+from constellation_core.channel.tls import ALPN, TlsObject
 from constellation_core.errors import PeerUnavailableError
 from constellation_core.image_manifest import SignedManifest
 from constellation_core.testing.devices import SlowIssuer
 from constellation_core.testing.echo import EchoServer, echo_server, say
-from constellation_core.testing.peers import FakeClient
+from constellation_core.testing.peers import PREFACE, FakeClient
 from constellation_core.testing.watching import until
 from constellation_core.testing.wire import dial
 from constellation_proto.attest_pb2 import ClientHello
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from constellation_core.testing.devices import Machines
 
@@ -68,6 +69,52 @@ async def test_a_server_leaves_nothing(plain: Machines) -> None:
     async with nothing_left(), echo_server(plain.server, plain.verifier) as running:
         for _ in range(3):
             await connect(running, plain)
+
+
+async def nothing_said(running: EchoServer, _machines: Machines) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.close()
+
+
+async def no_tls(running: EchoServer, _machines: Machines) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(PREFACE)
+    await reader.read()
+    writer.close()
+
+
+async def no_frame(running: EchoServer, _machines: Machines) -> None:
+    async with dial(running.port) as wire:
+        wire.send(PREFACE)
+        await wire.rest()
+
+
+async def no_evidence(running: EchoServer, _machines: Machines) -> None:
+    async with dial(running.port) as wire:
+        await FakeClient().meet(wire)
+
+
+@pytest.mark.parametrize(
+    "visit", [nothing_said, no_tls, no_frame, no_evidence, connect], ids=lambda visit: visit.__name__
+)
+async def test_connections_go_when_they_are_over(
+    plain: Machines, visit: Callable[[EchoServer, Machines], Awaitable[None]]
+) -> None:
+    """And not when somebody looks for garbage: until then each would keep a hundred kilobytes of OpenSSL's."""
+
+    def held() -> int:
+        return sum(isinstance(thing, TlsObject | FrameStream) for thing in gc.get_objects())
+
+    async with nothing_left(), echo_server(plain.server, plain.verifier) as running:
+        gc.disable()
+        try:
+            before = held()
+            for count in range(1, 11):
+                await visit(running, plain)
+                await running.recorder.outcome(count)
+            await until(lambda: held() <= before)
+        finally:
+            gc.enable()
 
 
 async def test_a_server_that_ends_in_the_middle_of_everything_leaves_nothing(plain: Machines) -> None:
