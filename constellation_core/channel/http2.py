@@ -42,13 +42,10 @@ if TYPE_CHECKING:
     from attestation.verdict import Verdict
     from constellation_core.channel.rooms import Guest, Limits, Room
 
-_WINDOW: Final = (
-    65535  # bytes in flight, of a stream and of a connection: what HTTP/2 begins with, and need not be told
-)
+_WINDOW: Final = 65535  # bytes in flight, of a stream and of a connection: what HTTP/2 begins with
 _UNREAD: Final = 64 * 1024  # bytes of answers that wait for a peer to read
 _LONGEST_FRAME: Final = 9 + 16 * 1024  # bytes with its header (RFC 9113, section 4.2)
 _QUIET: Final = 60.0  # seconds between two lines about the same
-
 
 CONFIGURATION: Final = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
 
@@ -89,7 +86,7 @@ class _OncePerMinute(logging.Filter):
         return True
 
 
-logging.getLogger("grpclib.server").addFilter(_OncePerMinute())
+logging.getLogger("grpclib.server").addFilter(_OncePerMinute())  # it has one logger for all servers
 
 
 class GrpcServer(Server):

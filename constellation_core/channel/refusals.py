@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import traceback
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -65,6 +66,13 @@ class Reason(Enum):
         return self in {Reason.NOT_ACCEPTED, Reason.OWN_DEVICE, Reason.UNEXPECTED}
 
 
+_WORDS: Final = {  # for errors that have none
+    Reason.TIMEOUT: "it took too long",
+    Reason.CROWDED: "others needed its place, or the server ends",
+    Reason.CLOSED: "the peer hung up",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One connection that ended before the verdict was good.
@@ -84,9 +92,12 @@ class Refusal:
     @classmethod
     def of(cls, address: str, error: BaseException) -> Refusal:
         """Describe an error in one line: parts of it may be words of the peer."""
-        said = str(error)[:_LONGEST] or type(error).__name__
+        reason = Reason.of(error)
+        said = str(error)[:_LONGEST] or _WORDS.get(reason) or type(error).__name__
+        if reason is Reason.UNEXPECTED:
+            said = f"{type(error).__name__}: {said} ({_place_of(error)})"
         detail = "".join(letter if letter.isprintable() else "·" for letter in said)
-        return cls(address, Reason.of(error), detail, getattr(error, "verdict", None))
+        return cls(address, reason, detail, getattr(error, "verdict", None))
 
 
 class Observer(Protocol):
@@ -123,3 +134,9 @@ class RefusalLog:
         more = f" ({left_out} more like it in between)" if left_out else ""
         level = logging.WARNING if refusal.reason.is_news else logging.INFO
         _LOG.log(level, "refused %s (%s): %s%s", refusal.address, refusal.reason.value, refusal.detail, more)
+
+
+def _place_of(error: BaseException) -> str:
+    """Where a surprise happened: nobody gets its traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"

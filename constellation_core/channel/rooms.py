@@ -23,6 +23,8 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from constellation_core.channel.lanes import Lane
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -63,12 +65,18 @@ class Guest:
         dismiss: ends it.
         silent_since: by the loop's clock; infinitely late while it is not its turn to speak.
         called: set when its place is free.
+        lane: with whom it shares what it may have: whoever has the same address, or one of the same owner.
     """
 
     address: str
     dismiss: Callable[[], object] = lambda: None
     silent_since: float = math.inf
     called: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    lane: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find out whose address it is."""
+        self.lane = Lane.of(self.address).name
 
 
 class Room:
@@ -103,7 +111,7 @@ class Room:
         Returns:
             Whether the guest is in.
         """
-        if not self._make_place(guest.address):
+        if not self._make_place(guest.lane):
             return False
         self._guests.add(guest)
         return True
@@ -148,7 +156,7 @@ class Room:
         self._line.add(guest)
         if len(self._line) > self._queued:
             self._shorten_line()
-        if self._line.share(guest.address) == 1:  # else it waits behind others of its address
+        if self._line.share(guest.lane) == 1:  # else it waits behind others
             self._call_next()
 
     def _shorten_line(self) -> None:
@@ -161,33 +169,33 @@ class Room:
             self._alarm.cancel()
             self._alarm = None
         while len(self._line):
-            address = min(self._line.lanes, key=self._guests.share)
-            if not self._make_place(address):
-                self._set_alarm(address)
+            lane = min(self._line.lanes, key=self._guests.share)
+            if not self._make_place(lane):
+                self._set_alarm(lane)
                 return
-            called = self._line.next(address)
+            called = self._line.next(lane)
             self._guests.add(called)
             called.called.set()
 
-    def _set_alarm(self, address: str) -> None:
+    def _set_alarm(self, newcomer: str) -> None:
         loop = asyncio.get_running_loop()
-        soonest = min(self._may_stay_until(self._guests.quietest(other), address) for other in self._guests.lanes)
+        soonest = min(self._may_stay_until(self._guests.quietest(lane), newcomer) for lane in self._guests.lanes)
         self._alarm = loop.call_at(min(soonest, loop.time() + self._patience), self._call_next)
 
-    def _make_place(self, address: str) -> bool:
-        return len(self._guests) < self._limit or self._dismiss_silent(address)
+    def _make_place(self, newcomer: str) -> bool:
+        return len(self._guests) < self._limit or self._dismiss_silent(newcomer)
 
-    def _dismiss_silent(self, address: str) -> bool:
+    def _dismiss_silent(self, newcomer: str) -> bool:
         now = asyncio.get_running_loop().time()
         for busy in sorted(self._guests.lanes, key=self._guests.share, reverse=True):
             guest = self._guests.quietest(busy)
-            if self._may_stay_until(guest, address) <= now:
+            if self._may_stay_until(guest, newcomer) <= now:
                 self._dismiss(self._guests, guest)
                 return True
         return False
 
     def _may_stay_until(self, guest: Guest, newcomer: str) -> float:
-        greedy = self._guests.share(guest.address) > self._guests.share(newcomer) + 1
+        greedy = self._guests.share(guest.lane) > self._guests.share(newcomer) + 1
         return guest.silent_since + (self._patience / _GREEDY if greedy else self._patience)
 
     @staticmethod
@@ -197,7 +205,7 @@ class Room:
 
 
 class _Crowd:
-    """Guests by address, in the order in which they came."""
+    """Guests in lanes, in the order in which they came."""
 
     def __init__(self) -> None:
         self.lanes: dict[str, dict[Guest, None]] = {}
@@ -210,30 +218,30 @@ class _Crowd:
         return chain.from_iterable(self.lanes.values())
 
     def __contains__(self, guest: Guest) -> bool:
-        return guest in self.lanes.get(guest.address, ())
+        return guest in self.lanes.get(guest.lane, ())
 
     def add(self, guest: Guest) -> None:
-        self.lanes.setdefault(guest.address, {})[guest] = None
+        self.lanes.setdefault(guest.lane, {})[guest] = None
         self._count += 1
 
     def remove(self, guest: Guest) -> None:
-        lane = self.lanes[guest.address]
+        lane = self.lanes[guest.lane]
         del lane[guest]
         if not lane:
-            del self.lanes[guest.address]
+            del self.lanes[guest.lane]
         self._count -= 1
 
-    def share(self, address: str) -> int:
-        """How many come from there."""
-        return len(self.lanes.get(address, ()))
+    def share(self, lane: str) -> int:
+        """How many are in a lane."""
+        return len(self.lanes.get(lane, ()))
 
-    def quietest(self, address: str) -> Guest:
-        """Who of an address has been silent longest."""
-        return min(self.lanes[address], key=attrgetter("silent_since"))
+    def quietest(self, lane: str) -> Guest:
+        """Who in a lane has been silent longest."""
+        return min(self.lanes[lane], key=attrgetter("silent_since"))
 
-    def next(self, address: str) -> Guest:
-        """Take the first of an address; next time another address goes before it."""
-        guest = next(iter(self.lanes[address]))
-        self.lanes[address] = self.lanes.pop(address)
+    def next(self, lane: str) -> Guest:
+        """Take the first of a lane; next time another lane goes before it."""
+        guest = next(iter(self.lanes[lane]))
+        self.lanes[lane] = self.lanes.pop(lane)
         self.remove(guest)
         return guest

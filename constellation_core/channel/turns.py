@@ -22,35 +22,13 @@ import time
 from collections import OrderedDict, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
+from constellation_core.channel.lanes import Lane
 from constellation_core.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-_CUSTOMER: Final = 64  # bits of an IPv6 address that say whose it is; the rest is for its owner to choose
-
-
-class _Lane(NamedTuple):
-    """Where those wait that cannot be told apart."""
-
-    outside: bool
-    name: str
-
-    @classmethod
-    def of(cls, address: str) -> _Lane:
-        """Find the lane of an address."""
-        try:
-            parsed = ip_address(address.partition("%")[0])
-        except ValueError:
-            return cls(outside=True, name=address)
-        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
-        if isinstance(parsed, IPv6Address) and not parsed.is_loopback:
-            return cls(outside=True, name=str(ip_network((parsed, _CUSTOMER), strict=False)))
-        return cls(outside=not parsed.is_loopback, name=str(parsed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +63,8 @@ class Turns:
         self._clock = clock
         self._credit = float(self._limits.burst)  # turns that may be given now
         self._credited = clock()
-        self._lanes: OrderedDict[_Lane, deque[asyncio.Future[None]]] = OrderedDict()
-        self._served: _Lane | None = None  # whose turn it is
+        self._lanes: OrderedDict[Lane, deque[asyncio.Future[None]]] = OrderedDict()
+        self._served: Lane | None = None  # whose turn it is
         self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -103,13 +81,13 @@ class Turns:
         Raises:
             BusyError: too many wait already, or the turn did not come in time.
         """
-        await self._wait(_Lane.of(address))
+        await self._wait(Lane.of(address))
         try:
             yield
         finally:
             self._end()
 
-    async def _wait(self, lane: _Lane) -> None:
+    async def _wait(self, lane: Lane) -> None:
         waiter = self._line_up(lane)
         self._give()
         try:
@@ -121,7 +99,7 @@ class Turns:
                 raise self._busy(f"no turn within {self._limits.patience:g} s") from None
             raise
 
-    def _line_up(self, lane: _Lane) -> asyncio.Future[None]:
+    def _line_up(self, lane: Lane) -> asyncio.Future[None]:
         self._forget_who_left()
         before = len(self._lanes.get(lane, ()))
         if before >= self._limits.lane:
@@ -132,7 +110,7 @@ class Turns:
         self._lanes.setdefault(lane, deque()).append(waiter)
         return waiter
 
-    def _make_room(self, newcomer: _Lane) -> None:
+    def _make_room(self, newcomer: Lane) -> None:
         """Send away who came last in the longest lane, if the newcomer has a better right."""
         longest = max(self._lanes, key=lambda lane: (lane.outside, len(self._lanes[lane])))
         shorter = len(self._lanes.get(newcomer, ())) + 1 < len(self._lanes[longest])
@@ -142,14 +120,14 @@ class Turns:
         self._remove(longest, sent_away)
         sent_away.set_exception(self._busy("others had waited for longer"))
 
-    def _leave(self, lane: _Lane, waiter: asyncio.Future[None]) -> None:
+    def _leave(self, lane: Lane, waiter: asyncio.Future[None]) -> None:
         line = self._lanes.get(lane, ())
         if waiter in line:
             self._remove(lane, waiter)
         elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self._end()  # its turn came in the moment in which it went away
 
-    def _remove(self, lane: _Lane, waiter: asyncio.Future[None]) -> None:
+    def _remove(self, lane: Lane, waiter: asyncio.Future[None]) -> None:
         self._lanes[lane].remove(waiter)
         if not self._lanes[lane]:
             del self._lanes[lane]

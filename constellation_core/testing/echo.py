@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from constellation_core.channel.http2 import Peer
     from constellation_core.channel.verifier import Verifier
 
+_REMEMBERED: Final = 100
 _METHOD: Final = "/constellation.testing.Echo/Say"
 
 
@@ -44,14 +46,14 @@ class Echo:
     Attributes:
         open: while it is not set, requests wait.
         waiting: how many requests wait.
-        peers: who asked, in order.
+        peers: who asked last, in order.
     """
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
         self.waiting = 0
-        self.peers: list[Peer] = []
+        self.peers: deque[Peer] = deque(maxlen=_REMEMBERED)
 
     async def say(self, stream: Stream[BytesValue, BytesValue]) -> None:
         """Say it back."""

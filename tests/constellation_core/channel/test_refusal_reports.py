@@ -103,6 +103,14 @@ def test_each_error_has_its_reason(error: BaseException, reason: Reason) -> None
     assert refusal.detail
 
 
+def test_a_surprise_says_where_it_happened() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        _ = 1 // int("0")
+    detail = Refusal.of("192.0.2.1", caught.value).detail
+    assert detail.startswith("ZeroDivisionError: integer division or modulo by zero (")
+    assert "test_refusal_reports.py:" in detail
+
+
 def test_operators_are_warned_of_what_they_can_change() -> None:
     assert {reason for reason in Reason if reason.is_news} == {
         Reason.NOT_ACCEPTED,

@@ -272,3 +272,30 @@ def test_dismiss_all(clock: TurnedClock) -> None:
 
 async def _dismiss(room: Room) -> None:
     room.dismiss_all()
+
+
+def test_addresses_of_one_owner_are_one(clock: TurnedClock) -> None:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    crowd = Crowd(clock, Room(1, queued=3, patience=100.0))
+    for name, address in (("in", "9.9.9.9"), ("a", "2001:db8::1"), ("b", "2001:db8::2"), ("c", "2001:db8::3")):
+        crowd.come(name, address)
+    crowd.come("node", "2001:db8:1::1")
+    assert crowd.gone == ["c"]
+
+
+def test_thinning_out(clock: TurnedClock) -> None:
+    """Who waits goes first; who is in the middle of something and not silent for too long may stay."""
+    crowd = Crowd(clock, Room(2, queued=9, patience=100.0))
+    for name in "abc":
+        crowd.come(name, "10.0.0.1")
+    assert [clock.run_until_complete(_thin_out(crowd.room)) for _ in range(2)] == [True, False]
+    clock.settle()
+    assert crowd.gone == ["c"]
+    clock.turn_on(100.0)
+    assert clock.run_until_complete(_thin_out(crowd.room))
+    clock.settle()
+    assert crowd.gone == ["c", "a"]
+
+
+async def _thin_out(room: Room) -> bool:
+    return room.thin_out()
