@@ -11,9 +11,6 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from grpclib.client import Channel, Handler
-from grpclib.protocol import H2Protocol
-
 from constellation_core.channel.binding import VERSION
 from constellation_core.channel.exchange import meet_server
 from constellation_core.channel.http2 import CONFIGURATION
@@ -21,19 +18,21 @@ from constellation_core.channel.stream import FrameStream
 from constellation_core.channel.tls import client_context
 from constellation_core.channel.workers import Workers
 from constellation_core.errors import InsecureConnectionError, PeerUnavailableError
+from constellation_core.grpc_channel import EndingChannel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from grpclib.protocol import H2Protocol
 
     from attestation.issuer import Issuer
     from attestation.verdict import Verdict
     from constellation_core.channel.verifier import Verifier
 
 DEFAULT_TIMEOUT: Final = 30.0  # seconds for everything up to the verdict
-_GOODBYE: Final = 1.0  # seconds that a connection may take to close
 
 
-class AttestedChannel(Channel):
+class AttestedChannel(EndingChannel):
     """A gRPC channel to one peer that was attested.
 
     Attributes:
@@ -45,34 +44,12 @@ class AttestedChannel(Channel):
     def __init__(self, host: str, port: int, stream: FrameStream, verdict: Verdict) -> None:
         super().__init__(host, port, config=CONFIGURATION)
         self.verdict = verdict
-        self._transport = stream.transport
-        self._protocol = self._connection = _Connection(Handler(), self._config, self._h2_config)
+        self._protocol = self._protocol_factory()
         stream.hand_over(self._protocol)
-
-    async def end(self) -> None:
-        """Close the connection, and wait until it is: a program may end right after."""
-        self.close()
-        try:
-            await asyncio.wait_for(self._connection.lost.wait(), _GOODBYE)
-        except TimeoutError:
-            self._transport.abort()
-            await self._connection.lost.wait()
 
     async def _create_connection(self) -> H2Protocol:
         """Refuse to connect again: another connection would need another exchange."""
         raise PeerUnavailableError("the attested connection is closed", hint="make another attested channel")
-
-
-class _Connection(H2Protocol):
-    """Tells when it is over."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.lost = asyncio.Event()
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc)
-        self.lost.set()
 
 
 @asynccontextmanager

@@ -17,13 +17,13 @@ import re
 import ssl
 from typing import TYPE_CHECKING, Final, Self
 
-from grpclib.client import Channel
 from grpclib.config import Configuration
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import ProtocolError as Http2Error
 
 from constellation_core.errors import KeyProviderError, KeyProviderUnavailableError
+from constellation_core.grpc_channel import EndingChannel
 from constellation_core.keys.provider import check_length
 from constellation_core.keys.secret import Secret
 from constellation_core.names import KEY_SERVICE_AUDIENCE, KEY_SERVICE_HOST
@@ -77,7 +77,7 @@ class KeyServiceClient:
         self._token_file = token_file
         self._config = Configuration(ssl_target_name_override=server_name)
         self._timeout = timeout
-        self._channel: Channel | None = None
+        self._channel: EndingChannel | None = None
         logging.getLogger("hpack").setLevel(logging.INFO)  # below that it writes headers down, and the token is in them
 
     async def __aenter__(self) -> Self:
@@ -88,7 +88,8 @@ class KeyServiceClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the connection."""
-        self._disconnect(self._channel)
+        if self._channel is not None:
+            await self._channel.end()
 
     async def data_key(self, key_id: str, length: int) -> Secret:
         """Give the key of an id, as `KeyProvider` says; an unavailable service is asked again until the timeout."""
@@ -130,19 +131,19 @@ class KeyServiceClient:
                 hint=f"mount a projected service-account token of audience {KEY_SERVICE_AUDIENCE}",
             ) from None
 
-    def _connected(self) -> Channel:
+    def _connected(self) -> EndingChannel:
         if self._channel is None:
-            self._channel = Channel(self._host, self._port, ssl=_tls(self._ca_file), config=self._config)
+            self._channel = EndingChannel(self._host, self._port, ssl=_tls(self._ca_file), config=self._config)
         return self._channel
 
-    def _disconnect(self, channel: Channel | None) -> None:
+    def _disconnect(self, channel: EndingChannel | None) -> None:
         """Close a connection; the next request makes a new one."""
         if channel is not None and channel is self._channel:
             self._channel = None
             channel.close()
 
 
-async def _ask(channel: Channel, request: GetDataKeyRequest, metadata: Mapping[str, str]) -> Secret:
+async def _ask(channel: EndingChannel, request: GetDataKeyRequest, metadata: Mapping[str, str]) -> Secret:
     stream = KeysStub(channel).GetDataKey.open(metadata=metadata)
     try:
         async with stream:
