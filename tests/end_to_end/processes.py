@@ -201,7 +201,9 @@ class ThreeServices:
 
     def token(self, account: str) -> Path:
         """A token for the key service, as a kubelet projects it into a pod of this account."""
-        token = self.control_plane.token(account, KEY_SERVICE_AUDIENCE, pod=f"{account}-end-to-end", node="control-plane-0")
+        token = self.control_plane.token(
+            account, KEY_SERVICE_AUDIENCE, pod=f"{account}-end-to-end", node="control-plane-0"
+        )
         file = self._folder / f"{account}.token"
         file.touch(mode=0o600)
         file.write_text(token, encoding="ascii")
