@@ -13,6 +13,8 @@ from typing import Final
 from grpclib.client import Channel, Handler
 from grpclib.protocol import H2Protocol
 
+from constellation_core import grpc_cancellation as _repair  # noqa: F401 - importing it is what it takes
+
 _GOODBYE: Final = 1.0  # seconds that a connection may take to close
 
 

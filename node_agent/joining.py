@@ -184,8 +184,8 @@ async def _insist(
     last = TemporaryError("no join service has answered yet")
     pause = FIRST_PAUSE
     with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            while True:
+        async with asyncio.timeout(timeout) as limit:
+            while not limit.expired():  # what breaks in the same moment may hide that the time is over
                 try:
                     return await _ask_each(services, ask, verifier, issuer)
                 except TemporaryError as error:

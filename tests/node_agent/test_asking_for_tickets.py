@@ -25,6 +25,7 @@ from attestation.testing.tpm import SoftwareTpm
 from attestation.variant import Variant
 from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.verifier import PolicyVerifier
+from constellation_core.testing.watching import until
 from constellation_proto import join_pb2
 from constellation_proto.join_grpc import JoinBase
 from node_agent import joining
@@ -67,9 +68,15 @@ class FakeService(JoinBase):
 
     answers: list[Exception] = field(default_factory=list)
     asked: list[join_pb2.IssueTicketRequest | join_pb2.IssueRejoinTicketRequest] = field(default_factory=list)
+    answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Answer, until a test says something else."""
+        self.answer.set()
 
     async def IssueTicket(self, stream: Stream[join_pb2.IssueTicketRequest, join_pb2.Ticket]) -> None:  # noqa: N802
         self.asked.append(await stream.recv_message() or join_pb2.IssueTicketRequest())
+        await self.answer.wait()
         if self.answers:
             raise self.answers.pop(0)
         await stream.send_message(TICKET)
@@ -214,6 +221,18 @@ async def test_a_service_that_says_nothing_does_not_last_longer_than_allowed() -
         address = Service("127.0.0.1", silent.getsockname()[1])
         with pytest.raises(TemporaryError, match="no join service has answered yet"):
             await ask(address, timeout=SHORT)
+
+
+async def test_the_time_is_over_after_a_connection_broke_too(service: FakeService) -> None:
+    """grpclib wakes up who waits for an answer by cancelling it, which timeouts must not take for theirs."""
+    service.answer.clear()
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(listening(service))
+        asking = asyncio.create_task(ask(address, timeout=SHORT))
+        await until(lambda: service.asked)
+        await stack.aclose()
+        with pytest.raises(TemporaryError, match="no ticket within"):
+            await asking
 
 
 async def test_progress_is_told_once(service: FakeService) -> None:
