@@ -224,7 +224,7 @@ async def test_a_service_that_says_nothing_does_not_last_longer_than_allowed() -
 
 
 async def test_the_time_is_over_after_a_connection_broke_too(service: FakeService) -> None:
-    """grpclib wakes up who waits for an answer by cancelling it, which timeouts must not take for theirs."""
+    """Who waits for an answer then is woken up by cancelling it, which time limits must not take for theirs."""
     service.answer.clear()
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(listening(service))

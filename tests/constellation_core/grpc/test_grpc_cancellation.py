@@ -27,10 +27,13 @@ async def test_who_was_woken_up_is_not_cancelled() -> None:
 
 
 async def test_a_time_limit_around_it_holds() -> None:
-    with pytest.raises(TimeoutError):
+    async def wait() -> None:
         async with asyncio.timeout(0.01):
             await wait_and_break(Wrapper())
             await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(TimeoutError):
+        await wait()
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:
