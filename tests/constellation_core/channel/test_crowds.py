@@ -8,7 +8,7 @@ import asyncio
 import os
 import resource
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from constellation_core.testing.watching import until
 from constellation_core.testing.wire import Wire, dial
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from constellation_core.testing.devices import Machines
 
@@ -229,45 +229,43 @@ async def test_an_accepted_node_that_asks_nothing_gives_its_place_away(plain: Ma
         assert running.recorder.refusals == []
 
 
-def next_descriptor() -> int:
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Have no more file descriptors than some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Path(os.devnull).open("rb") as opened:
-        return opened.fileno()
+        lowest = opened.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_without_file_descriptors_who_is_silent_gives_one_back(
-    plain: Machines, caplog: pytest.LogCaptureFixture
+    plain: Machines, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="constellation_core")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with echo_server(plain.server, plain.verifier) as running:
         await get_through(running, plain)
-        async with flood(running.port, connections=100, address=ATTACKER, again=False):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (next_descriptor() + 20, hard))
-            try:
-                await until(lambda: len(running.recorder.refusals) >= 50)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            await get_through(running, plain)
-            assert set(running.recorder.reasons) == {Reason.CROWDED}
+        with descriptors_left(40):
+            await stack.enter_async_context(flood(running.port, connections=100, address=ATTACKER, again=False))
+            await until(lambda: len(running.recorder.refusals) >= 60)
+        await get_through(running, plain)
+        assert set(running.recorder.reasons) == {Reason.CROWDED}
     assert caplog.text.count("cannot accept a connection") == 1
 
 
 async def test_without_anybody_to_send_away_a_server_waits(plain: Machines, stack: AsyncExitStack) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with echo_server(plain.server) as running:
-        served = [await stack.enter_async_context(dial(running.port)) for _ in range(3)]
-        for wire in served:
-            await FakeClient().meet(wire)
-        waiting = socket.socket()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (next_descriptor(), hard))
-        try:
-            waiting.connect(("127.0.0.1", running.port))
-            with pytest.raises(TimeoutError):
-                await until(lambda: running.server.peers["silent"], timeout=0.2)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await until(lambda: running.server.peers["silent"])
-        waiting.close()
+        wire = await stack.enter_async_context(dial(running.port))
+        await FakeClient().meet(wire)
+        with socket.socket() as waiting:
+            with descriptors_left(0):
+                waiting.connect(("127.0.0.1", running.port))
+                with pytest.raises(TimeoutError):
+                    await until(lambda: running.server.peers["silent"], timeout=0.2)
+            await until(lambda: running.server.peers["silent"])
 
 
 async def test_a_storm_from_a_process_that_is_slow_to_speak(plain: Machines) -> None:
