@@ -52,7 +52,8 @@ class _Connection(H2Protocol):
         if self._transport is None:  # it never came about
             return
         try:
-            await asyncio.wait_for(self._lost.wait(), _GOODBYE)
+            async with asyncio.timeout(_GOODBYE):  # `wait_for` of Python 3.11 may swallow that we are cancelled
+                await self._lost.wait()
         except TimeoutError:
             if isinstance(self._transport, asyncio.Transport):
                 self._transport.abort()

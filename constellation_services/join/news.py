@@ -150,7 +150,8 @@ class News:
         """Wait until everything is written, for some seconds at most."""
         self._tell_tickets()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), grace)
+            async with asyncio.timeout(grace):
+                await self._queue.join()
 
     async def _gather_tickets(self) -> None:
         while True:
