@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attestation.case import Mark
+from attestation.errors import AttestationError
 from attestation.judge import judge
 from attestation.roots import VENDOR_ROOTS, Roots
 from constellation_core.errors import ConfigError, PeerNotAcceptedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from attestation.evidence import Evidence
     from attestation.policy import Policy
@@ -83,6 +84,44 @@ class PolicyVerifier:
         if closest is None:
             raise not_this_variant(evidence.variant, self.variants)
         return closest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageVerifier:
+    """Accepts a peer that booted our image, or one whose manifest the maker of our image signed: how a node judges.
+
+    Attributes:
+        own: accepts machines that booted the same image as we.
+        rest: what a policy says beside an image (minimum TCB, revocation lists), as plain data.
+        image_key: PEM of who builds images; it is in our own measured image.
+        mark: what the register with the cluster's mark must hold; a service that serves already has some mark.
+        roots: vendor keys to believe; others than the default only for fakes.
+    """
+
+    own: Policy
+    rest: Mapping[str, Any]
+    image_key: str
+    mark: Mark | bytes = Mark.ANY
+    roots: Roots = VENDOR_ROOTS
+
+    @property
+    def variants(self) -> frozenset[Variant]:
+        """Whose evidence it can judge: machines of our own platform."""
+        return frozenset({self.own.variant})
+
+    def judge(self, evidence: Evidence, *, binding: bytes, image: SignedManifest | None) -> Verdict:
+        """Judge by our own image, and then by the peer's, if it has a manifest that is signed.
+
+        Raises:
+            PeerNotAcceptedError: its manifest is not by the maker of our image.
+        """
+        policies = [self.own]
+        if image is not None:
+            try:
+                policies.append(image.verify(self.image_key).policy(self.rest))
+            except (AttestationError, ConfigError) as error:
+                raise PeerNotAcceptedError(f"the peer's image: {error}", hint=error.hint) from None
+        return PolicyVerifier(policies=policies, mark=self.mark, roots=self.roots).judge(evidence, binding=binding)
 
 
 def not_this_variant(got: Variant, expected: Collection[Variant]) -> PeerNotAcceptedError:
