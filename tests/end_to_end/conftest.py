@@ -13,7 +13,7 @@ import pytest
 
 from constellation_services.testing.verified_node import node_tpm
 from node_agent import joining
-from tests.constellation_services.join.world import furnish
+from tests.constellation_services.join.world import Furnished
 from tests.end_to_end.processes import Node, ServiceProcess, ThreeServices
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewNode]:
 @pytest.fixture(scope="module")
 def world(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> ThreeServices:
     """A cluster before its services run."""
-    furnish(control_plane)
-    control_plane.clean()
-    furnish(control_plane)
+    Furnished.of(control_plane)
     return ThreeServices(control_plane, tmp_path_factory.mktemp("world"))
 
 

@@ -15,7 +15,7 @@ from attestation.issuer import open_issuer
 from attestation.testing.swtpm import running_swtpm
 from attestation.variant import Variant
 from node_agent import joining
-from tests.constellation_services.join.world import Cluster, Machine, furnish
+from tests.constellation_services.join.world import Cluster, Furnished, Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,16 +47,15 @@ def impatient_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def furnished(control_plane: ControlPlane) -> ControlPlane:
-    """An API server with all our objects, roles and admission policies."""
-    furnish(control_plane)
-    return control_plane
+def furnished(control_plane: ControlPlane) -> Furnished:
+    """An API server with all that is ours."""
+    return Furnished.of(control_plane)
 
 
 @pytest.fixture
-def empty_cluster(furnished: ControlPlane, machine: Callable[[str], Machine], tmp_path: Path) -> Cluster:
+def empty_cluster(furnished: Furnished, machine: Callable[[str], Machine], tmp_path: Path) -> Cluster:
     """A cluster with facts and join-config, and without a service."""
-    return Cluster.fresh(furnished, tmp_path, machine)
+    return Cluster(furnished, tmp_path, machine)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ BROKEN = {
     "no file": None,
 }
 broken = pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+unusable = pytest.mark.parametrize("text", ["version: [1", None], ids=["broken", "missing"])
 
 
 def missing(cluster: Cluster) -> dict[str, str]:
@@ -112,7 +113,7 @@ async def test_it_may_be_whole_again(cluster: Cluster) -> None:
     await cluster.ticket(cluster.machine("b"))
 
 
-@broken
+@unusable
 async def test_without_a_usable_version_nobody_joins(empty_cluster: Cluster, text: str | None) -> None:
     empty_cluster.join_config.write(text)
     async with empty_cluster.service(ready=False):
@@ -187,7 +188,7 @@ async def test_without_facts_nobody_joins_yet(empty_cluster: Cluster, spoil: Cal
         await empty_cluster.ticket(empty_cluster.machine("b"))
 
 
-@pytest.mark.parametrize("spoil", [without_facts, broken_facts, without_programs])
+@pytest.mark.parametrize("spoil", [without_facts, without_programs])
 async def test_facts_that_were_known_still_hold(cluster: Cluster, spoil: Callable[[Cluster], None]) -> None:
     spoil(cluster)
     await until(lambda: cluster.metric("facts_usable") == 0)

@@ -169,9 +169,9 @@ async def test_a_request_that_runs_is_answered_before_the_end(empty_cluster: Clu
 
 @pytest.fixture
 def short_watches(empty_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "WATCH", 0.3)
-    monkeypatch.setattr(watching, "STALE", 0.9)
-    empty_cluster.api_timeout = 0.5
+    monkeypatch.setattr(watching, "WATCH", 0.2)
+    monkeypatch.setattr(watching, "STALE", 0.6)
+    empty_cluster.api_timeout = 0.3
 
 
 @pytest.mark.usefixtures("short_watches")

@@ -14,13 +14,12 @@ from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.conditions import wait_for_async
 from constellation_core.testing.watching import until
 from constellation_engine.testing.control_plane import running_control_plane
-from tests.constellation_services.join.world import Cluster, furnish, name_of
+from tests.constellation_services.join.world import Cluster, Furnished, name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from constellation_engine.testing.control_plane import ControlPlane
     from tests.constellation_services.join.world import Machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -30,17 +29,16 @@ NODES = 6
 
 
 @pytest.fixture(scope="module")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
     """A control plane of our own: what is broken here disturbs nobody."""
     with running_control_plane(tmp_path_factory.mktemp("fragile")) as running:
-        furnish(running)
-        yield running
+        yield Furnished.of(running)
 
 
 @pytest.fixture
-async def breakable(fragile: ControlPlane, machine: Callable[[str], Machine], tmp_path: Path) -> AsyncIterator[Cluster]:
+async def breakable(fragile: Furnished, machine: Callable[[str], Machine], tmp_path: Path) -> AsyncIterator[Cluster]:
     """A cluster whose programs can be stopped, with a service."""
-    cluster = Cluster.fresh(fragile, tmp_path, machine)
+    cluster = Cluster(fragile, tmp_path, machine)
     async with cluster.service():
         yield cluster
 

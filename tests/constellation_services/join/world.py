@@ -20,6 +20,7 @@ import threading
 import uuid
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from httpx2 import Timeout
@@ -28,12 +29,13 @@ from lightkube.config.client_adapter import verify_cluster
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.authentication_v1 import SelfSubjectReview
 from lightkube.resources.coordination_v1 import Lease
-from lightkube.resources.core_v1 import ConfigMap, Event, Secret
+from lightkube.resources.core_v1 import ConfigMap, Event, Node, Secret
+from lightkube.types import PatchType
 
 from attestation.case import Mark
 from attestation.policy import Policy
 from attestation.variant import Variant
-from constellation_core import cluster_facts, join_config
+from constellation_core import cluster_facts, cluster_history, component_list, join_config
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.cluster_facts import ClusterFacts
 from constellation_core.cluster_objects import TOKEN_ANNOTATION, JoinRequestObject, NodeIdentityObject, Role
@@ -162,13 +164,12 @@ class JoinConfigDocument(Document):
 
 @dataclass(frozen=True, slots=True)
 class Facts(Document):
-    """ConfigMap cluster, and the list of programs that it names."""
+    """ConfigMap cluster."""
 
     endpoint: str
 
     def set(self, **changes: Any) -> None:  # noqa: ANN401 - as the facts say
         """Write good ones."""
-        Document(self.client, PROGRAMS.object_name, "components.json").write(PROGRAMS.data["components.json"])
         known: dict[str, Any] = {
             "name": "test",
             "endpoint": self.endpoint,
@@ -179,10 +180,54 @@ class Facts(Document):
         self.write(ClusterFacts(**(known | changes)).to_yaml())
 
 
-class Cluster:
-    """A cluster that machines join."""
+@cache
+def _apply_manifests(control_plane: ControlPlane) -> None:
+    """Apply what stays when an API server is cleaned: definitions, roles, admission policies."""
+    client = control_plane.client()
+    for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
+        client.apply(manifest, field_manager="constellation", force=True)
+    for definition in custom_resource_definitions():
+        client.wait(type(definition), name_of(definition), for_conditions=["Established"])
+    # An API server answers the first request for a new kind after two seconds.
+    with suppress(ApiError):
+        client.create(NodeIdentityObject(metadata=ObjectMeta(name="first")), dry_run=True)
 
-    def __init__(self, control_plane: ControlPlane, folder: Path, machine: Callable[[str], Machine]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """An API server with all our objects, roles and admission policies.
+
+    Attributes:
+        control_plane: it.
+        token: of the join service's account.
+    """
+
+    control_plane: ControlPlane
+    token: str
+
+    @classmethod
+    def of(cls, control_plane: ControlPlane) -> Furnished:
+        """Clean an API server, and give it what is ours."""
+        _apply_manifests(control_plane)
+        control_plane.clean()
+        client = control_plane.client()
+        for manifest in namespace():
+            client.apply(manifest, field_manager="constellation", force=True)
+        Document(client, PROGRAMS.object_name, component_list.DATA_KEY).write(PROGRAMS.data[component_list.DATA_KEY])
+        return cls(control_plane, control_plane.token("join-service"))
+
+
+class Cluster:
+    """A cluster that machines join: whatever others left on its API server is gone.
+
+    Args:
+        furnished: its API server.
+        folder: for files of its control plane.
+        machine: gives machines by name.
+    """
+
+    def __init__(self, furnished: Furnished, folder: Path, machine: Callable[[str], Machine]) -> None:
+        control_plane = furnished.control_plane
         self.control_plane = control_plane
         self.client = control_plane.client()
         self.machine = machine
@@ -196,17 +241,8 @@ class Cluster:
         self.kubernetes = folder / "kubernetes"
         self.kubernetes.mkdir()
         (self.kubernetes / "pki").symlink_to(control_plane.pki)
-
-    @classmethod
-    def fresh(cls, control_plane: ControlPlane, folder: Path, machine: Callable[[str], Machine]) -> Cluster:
-        """Clean a furnished API server, and give it facts and a join-config."""
-        control_plane.clean()
-        cluster = cls(control_plane, folder, machine)
-        for manifest in namespace():
-            cluster.client.apply(manifest, field_manager="constellation", force=True)
-        cluster.facts.set()
-        cluster.join_config.set()
-        return cluster
+        self._token = furnished.token
+        self._reset()
 
     @asynccontextmanager
     async def service(self, *, ready: bool = True, **settings: Any) -> AsyncIterator[Listening]:  # noqa: ANN401
@@ -234,7 +270,7 @@ class Cluster:
 
     def api_client(self) -> AsyncClient:
         """Make the service's client of the API server, over a wire that may break."""
-        single = self._kubeconfig(self.wire.url, token=self.control_plane.token("join-service")).get()
+        single = self._kubeconfig(self.wire.url, token=self._token).get()
         assert single is not None
         assert single.user is not None
         tls = verify_cluster(single.cluster, single.user, single.abs_file, trust_env=False)
@@ -330,6 +366,20 @@ class Cluster:
         with Client(self._kubeconfig(self.control_plane.url, **credentials), trust_env=False) as client:
             yield client
 
+    def _reset(self) -> None:
+        for kind in (NodeIdentityObject, JoinRequestObject, Node):
+            self.client.deletecollection(kind)
+        for namespaced in (Lease, Event):
+            self.client.deletecollection(namespaced, namespace=NAMESPACE)
+        for secret in self.tokens():
+            self.client.delete(Secret, name_of(secret), namespace="kube-system")
+        nothing = {"data": None}
+        self.client.patch(
+            ConfigMap, cluster_history.OBJECT_NAME, nothing, namespace=NAMESPACE, patch_type=PatchType.MERGE
+        )
+        self.facts.set()
+        self.join_config.set()
+
     def _kubeconfig(self, url: str, **credentials: str) -> KubeConfig:
         authority = str(self.control_plane.ca_file)
         user = {name.replace("_", "-"): value for name, value in credentials.items()}
@@ -345,18 +395,6 @@ class Cluster:
         """Run kubectl as an administrator; gives what it prints."""
         command = [str(self.control_plane.kubectl), f"--kubeconfig={self.control_plane.kubeconfig()}", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
-
-
-def furnish(control_plane: ControlPlane) -> None:
-    """Give an API server all our objects, roles and admission policies."""
-    client = control_plane.client()
-    for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
-        client.apply(manifest, field_manager="constellation", force=True)
-    for definition in custom_resource_definitions():
-        client.wait(type(definition), name_of(definition), for_conditions=["Established"])
-    # An API server answers the first request for a new kind after two seconds.
-    with suppress(ApiError):
-        client.create(NodeIdentityObject(metadata=ObjectMeta(name="first")), dry_run=True)
 
 
 def new_request(
