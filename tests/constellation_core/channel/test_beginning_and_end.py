@@ -24,7 +24,7 @@ from constellation_core.channel.refusals import Reason
 from constellation_core.channel.rooms import Limits
 from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.stream import FrameStream
-from constellation_core.channel.tls import ALPN, TlsObject
+from constellation_core.channel.tls import ALPN, TlsObject, client_context
 from constellation_core.errors import PeerUnavailableError
 from constellation_core.image_manifest import SignedManifest
 from constellation_core.testing.devices import SlowIssuer
@@ -139,6 +139,32 @@ async def test_close_ends_connections_at_once(plain: Machines) -> None:
         with pytest.raises(StreamTerminatedError):
             await request
         assert not any(running.server.peers.values())
+
+
+async def test_close_ends_what_was_accepted_in_the_same_moment(plain: Machines) -> None:
+    async with nothing_left(), echo_server(plain.server) as running:
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            running.server._accept(running.server._listeners[0])  # its task has not begun
+            await running.server.close()
+            assert await asyncio.to_thread(connection.recv, 1) == b""
+        assert len(running.recorder.refusals) == 1
+
+
+async def test_nothing_is_handed_over_that_is_closing(plain: Machines) -> None:
+    """Asyncio tells a protocol that its connection is lost one round later, and that would be the wrong protocol."""
+
+    class Next(asyncio.Protocol):
+        def connection_made(self, _transport: asyncio.BaseTransport) -> None:
+            pytest.fail("it would wait for ever")
+
+    async with nothing_left(), echo_server(plain.server) as running:
+        stream = FrameStream()
+        await asyncio.get_running_loop().create_connection(
+            lambda: stream, "127.0.0.1", running.port, ssl=client_context(), server_hostname=""
+        )
+        stream.abort()
+        with pytest.raises(PeerUnavailableError):
+            stream.hand_over(Next())
 
 
 async def test_close_twice_is_close_once(plain: Machines) -> None:

@@ -219,6 +219,16 @@ async def test_accepted_connections_that_idle_are_bounded(plain: Machines, stack
         assert running.recorder.refusals == []
 
 
+async def test_a_node_keeps_its_place_until_it_has_its_answer(plain: Machines) -> None:
+    limits = Limits(pending=1, patience=30.0)
+    async with echo_server(plain.server, plain.verifier, limits=limits) as running:
+        running.echo.open.clear()
+        nodes = [asyncio.create_task(get_through(running, plain, within=30)) for _ in range(3)]
+        await until(lambda: running.echo.waiting and running.server.peers["queued"] == 2)
+        running.echo.open.set()
+        await asyncio.gather(*nodes)
+
+
 async def test_an_accepted_node_that_asks_nothing_gives_its_place_away(plain: Machines, stack: AsyncExitStack) -> None:
     limits = Limits(pending=2, patience=0.1)
     async with echo_server(plain.server, plain.verifier, limits=limits) as running:

@@ -148,6 +148,16 @@ async def test_a_client_of_another_variant(tpms: Machines, plain: Machines) -> N
         assert "expected one of qemu-vtpm, got insecure" in running.recorder.refusals[0].detail
 
 
+async def test_a_variant_that_the_verifier_does_not_name_is_not_even_judged(tpms: Machines, plain: Machines) -> None:
+    class Careless:
+        variants = frozenset({Variant.QEMU_VTPM})
+        judge = plain.verifier.judge
+
+    async with echo_server(tpms.server, Careless()) as running:
+        verdict = await verdict_of(running, FakeClient(plain.client))
+        assert verdict.code == CODE_NOT_ACCEPTED
+
+
 async def test_a_server_of_another_variant(tpms: Machines, plain: Machines) -> None:
     async with echo_server(plain.server) as running:
         with pytest.raises(PeerNotAcceptedError, match="expected one of qemu-vtpm, got insecure"):
