@@ -50,7 +50,15 @@ def check_whole(cluster: Cluster, name: str) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("how", [Break.REQUEST_LOST, Break.ANSWER_LOST, Break.REFUSED], ids=lambda how: how.name)
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(Break.REQUEST_LOST, marks=pytest.mark.slow),
+        Break.ANSWER_LOST,
+        pytest.param(Break.REFUSED, marks=pytest.mark.slow),
+    ],
+    ids=lambda how: how.name,
+)
 async def test_a_call_that_breaks_costs_one_more_attempt(cluster: Cluster, how: Break, role: Role) -> None:
     """Every call that a ticket is made with, one after the other."""
     machine, disk, addresses = cluster.machine("b"), str(uuid.uuid4()), set()
@@ -67,7 +75,7 @@ async def test_a_call_that_breaks_costs_one_more_attempt(cluster: Cluster, how: 
     assert len(addresses) == 1
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", [Role.WORKER, pytest.param(Role.CONTROL_PLANE, marks=pytest.mark.slow)])
 async def test_a_service_that_ends_between_two_calls_leaves_nothing_half_done(
     empty_cluster: Cluster, role: Role
 ) -> None:
@@ -171,6 +179,7 @@ async def test_a_request_that_runs_is_answered_before_the_end(empty_cluster: Clu
 def short_watches(empty_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "WATCH", 0.2)
     monkeypatch.setattr(watching, "STALE", 0.6)
+    monkeypatch.setattr(watching, "_PAUSES", (0.1,))
     empty_cluster.api_timeout = 0.3
 
 
