@@ -270,15 +270,19 @@ async def test_the_same_library_does_resume_where_it_may(server_pem: Path) -> No
 async def session_with_early_data(folder: Path, pem: Path) -> Path:
     """Get a session from a server that allows early data."""
     session = folder / "session.pem"
+    session.touch()
+
+    def written() -> bool:
+        return "-----END SSL SESSION" in session.read_text(encoding="utf-8")
+
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     serve = ("-accept", f"127.0.0.1:{port}", "-cert", pem, "-key", pem, "-early_data", "-max_early_data", 16384)
+    talk = ("-connect", f"127.0.0.1:{port}", "-alpn", VERSION, "-sess_out", session)
     async with openssl("s_server", *serve, "-alpn", VERSION):
-        while not session.exists():
-            async with openssl(
-                "s_client", "-connect", f"127.0.0.1:{port}", "-alpn", VERSION, "-sess_out", session
-            ) as client:
-                await until(lambda: session.exists() or client.returncode is not None)
+        while not written():
+            async with openssl("s_client", *talk) as client:
+                await until(lambda: written() or client.returncode is not None)
     return session
 
 
