@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from lightkube.generic_resource import create_global_resource
 
+from constellation_core.roles import Role
 from constellation_proto import join_pb2
 
 GROUP: Final = "constellation.dev"
@@ -22,22 +22,6 @@ TOKEN_ANNOTATION: Final = f"{GROUP}/bootstrap-token"  # id of the token that a n
 
 NodeIdentityObject = create_global_resource(GROUP, "v1", "NodeIdentity", "nodeidentities")
 JoinRequestObject = create_global_resource(GROUP, "v1", "JoinRequest", "joinrequests")
-
-
-class Role(StrEnum):
-    """What a node is in the cluster."""
-
-    CONTROL_PLANE = "control-plane"
-    WORKER = "worker"
-
-    @classmethod
-    def from_message(cls, role: join_pb2.Role) -> Role | None:
-        """Read the role of a request; None for one that we do not know."""
-        return {join_pb2.ROLE_CONTROL_PLANE: cls.CONTROL_PLANE, join_pb2.ROLE_WORKER: cls.WORKER}.get(role)
-
-    def to_message(self) -> join_pb2.Role:
-        """Give the role as requests say it."""
-        return join_pb2.ROLE_CONTROL_PLANE if self is Role.CONTROL_PLANE else join_pb2.ROLE_WORKER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
-from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject
 from constellation_core.names import NAMESPACE
+from constellation_core.roles import Role
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
 from constellation_engine.errors import ConflictError, ObjectNotFoundError

@@ -18,7 +18,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 from lightkube.types import PatchType
 
-from constellation_core.cluster_objects import GROUP, JoinRequestObject, Role
+from constellation_core.cluster_objects import GROUP, JoinRequestObject
+from constellation_core.roles import Role
 from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases, Turn
 

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from constellation_core.cluster_authority import CURVES
-from constellation_core.cluster_objects import Role
 from constellation_core.errors import ConfigError
 from constellation_core.keys.derivation import canonical_uuid
+from constellation_core.roles import Role
 from constellation_services.join.errors import BadRequestError
 
 if TYPE_CHECKING:

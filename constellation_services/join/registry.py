@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lightkube import ApiError
 from lightkube.types import PatchType
 
-from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject
 from constellation_core.names import NAMESPACE
+from constellation_core.roles import Role
 from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from constellation_core.cluster_objects import NodeIdentity, Role
+from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.errors import ConfigError
+from constellation_core.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

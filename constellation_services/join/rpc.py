@@ -16,8 +16,8 @@ from grpclib import GRPCError, Status
 from lightkube import ApiError
 
 from constellation_core.channel.http2 import current_peer
-from constellation_core.cluster_objects import Role
 from constellation_core.errors import AuthorityError, ConfigError, KeyProviderError, KeyProviderUnavailableError
+from constellation_core.roles import Role
 from constellation_proto.join_grpc import JoinBase
 from constellation_services.join.application import read_application, read_disk
 from constellation_services.join.errors import BadRequestError, JoinError, TryAgainError

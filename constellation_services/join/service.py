@@ -25,6 +25,7 @@ from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.conditions import Condition
 from constellation_core.keys.client import KeyServiceClient
 from constellation_core.names import KEY_SERVICE_HOST, KEY_SERVICE_PORT, NAMESPACE
+from constellation_core.own_node import NodeIssuer, own_image
 from constellation_services.api_client import api_client
 from constellation_services.join.acceptance import Acceptance
 from constellation_services.join.admission import Admission
@@ -36,7 +37,6 @@ from constellation_services.join.roster import Roster
 from constellation_services.join.rpc import JoinService
 from constellation_services.join.tickets import TicketOffice
 from constellation_services.join.tokens import Tokens
-from constellation_services.own_node import NodeIssuer, own_image
 from constellation_services.status import status_server
 from constellation_services.watching import TEMPORARY, Follower
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from constellation_core.cluster_objects import Role
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, SECRET_SIZE, state_disk
+from constellation_core.roles import Role
 from constellation_proto import join_pb2
 from constellation_services.join.tokens import new_token
 

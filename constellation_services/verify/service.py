@@ -22,8 +22,8 @@ from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.turns import TurnLimits, Turns
 from constellation_core.conditions import Condition
 from constellation_core.names import STATUS_PORT, VERIFICATION_HTTP_PORT, VERIFICATION_PORT
+from constellation_core.own_node import NodeIssuer, own_image
 from constellation_services.http_server import HttpServer
-from constellation_services.own_node import NodeIssuer, own_image
 from constellation_services.status import status_server
 from constellation_services.verify.metrics import VerifyMetrics
 from constellation_services.verify.rpc import VerifyRpc

@@ -19,9 +19,10 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.types import PatchType
 
-from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.names import NAMESPACE
+from constellation_core.roles import Role
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from attestation.policy import Policy
     from attestation.testing.swtpm import Swtpm
-    from constellation_core.cluster_objects import Role
+    from constellation_core.roles import Role
     from constellation_engine.testing.control_plane import ControlPlane
     from constellation_proto import join_pb2
 

@@ -19,9 +19,9 @@ from lightkube.resources.core_v1 import Node as KubernetesNode
 
 from attestation.policy import Policy
 from attestation.tpm.client import Tpm
-from constellation_core.cluster_objects import Role
 from constellation_core.errors import KeyProviderError
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, derive, state_disk
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.members import read_members
 from constellation_engine.cluster.verify import verify_cluster

@@ -26,7 +26,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
 from attestation.variant import Variant
-from constellation_core.cluster_objects import GROUP, Role
+from constellation_core.cluster_objects import GROUP
+from constellation_core.roles import Role
 from constellation_engine.cluster.manifests.names import PART_OF
 from constellation_engine.cluster.manifests.schema import choice, constant, count, record, text, time, unique
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from lightkube import ApiError, Client
 
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject
 from constellation_core.conditions import Condition, wait_for
+from constellation_core.roles import Role
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 
 if TYPE_CHECKING:

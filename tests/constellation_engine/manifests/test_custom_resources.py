@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from lightkube.models.meta_v1 import ObjectMeta
 
 from attestation.variant import Variant
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject
+from constellation_core.roles import Role
 
 if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane

@@ -14,8 +14,9 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 from lightkube.resources.core_v1 import NodeStatus as NodeStatusObject
 
-from constellation_core.cluster_objects import NodeIdentity, Role
+from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.errors import ConfigError
+from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.cluster.members import Member, read_members

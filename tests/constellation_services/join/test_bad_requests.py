@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from attestation.testing import der
 from constellation_core.channel.client import attested_channel
-from constellation_core.cluster_objects import Role
+from constellation_core.roles import Role
 from constellation_proto import join_pb2
 from constellation_proto.join_grpc import JoinStub
 from constellation_services.join.application import Application, read_application

@@ -15,8 +15,9 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import JoinRequestObject, Role
+from constellation_core.cluster_objects import JoinRequestObject
 from constellation_core.names import NAMESPACE
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.nodes import forget
 from constellation_services.join.admission import CONTROL_PLANE_LABEL, TURN

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from constellation_core.channel.client import attested_channel
-from constellation_core.cluster_objects import NodeIdentityObject, Role
+from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.conditions import wait_for_async
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.nodes import forget
 from constellation_proto.join_grpc import JoinStub

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constellation_core.cluster_objects import NodeIdentityObject, Role
+from constellation_core.cluster_objects import NodeIdentityObject
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_proto import join_pb2
 from node_agent.errors import AgentError, PermanentError

@@ -23,9 +23,10 @@ from attestation.policy_fields import Register
 from attestation.variant import Variant
 from constellation_core.cluster_authority import ClusterAuthority
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject, Role
+from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.image_manifest import ImageManifest, sign
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, derive, state_disk
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_services.join.tickets import CONTROL_PLANE_FILES
 from tests.constellation_services.join.world import (

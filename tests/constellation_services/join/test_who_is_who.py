@@ -12,8 +12,8 @@ import pytest
 
 from attestation.insecure import InsecureIssuer
 from attestation.policy import Policy
-from constellation_core.cluster_objects import Role
 from constellation_core.join_config import JoinConfig
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.nodes import forget
 from node_agent.errors import PermanentError

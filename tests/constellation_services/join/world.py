@@ -38,13 +38,14 @@ from attestation.variant import Variant
 from constellation_core import cluster_facts, cluster_history, component_list, join_config
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.cluster_facts import ClusterFacts
-from constellation_core.cluster_objects import TOKEN_ANNOTATION, JoinRequestObject, NodeIdentityObject, Role
+from constellation_core.cluster_objects import TOKEN_ANNOTATION, JoinRequestObject, NodeIdentityObject
 from constellation_core.component_list import Component, ComponentList
 from constellation_core.conditions import wait_for_async
 from constellation_core.errors import KeyProviderUnavailableError
 from constellation_core.keys.derivation import derive
 from constellation_core.keys.secret import Secret as Key
 from constellation_core.names import NAMESPACE
+from constellation_core.roles import Role
 from constellation_engine.cluster.manifests import manifests, namespace
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_services.api_client import AiohttpTransport

@@ -15,7 +15,7 @@ from attestation.insecure import InsecureIssuer
 from attestation.variant import Variant
 from constellation_core.errors import ConfigError
 from constellation_core.image_manifest import MAX_SIZE
-from constellation_services.own_node import NOT_ASKED_YET, NodeIssuer, own_image
+from constellation_core.own_node import NOT_ASKED_YET, NodeIssuer, own_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
