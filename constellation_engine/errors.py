@@ -18,6 +18,10 @@
     ├── ImageBuildError            the container image of the services cannot be built
     │   ├── PackageLockError       images/services/debian.toml does not say what it must
     │   └── DamagedPackageError    a Debian package is not what its format says
+    ├── NodeImageError             a node image, or what belongs to it, cannot be used
+    │   ├── ImageKeyError          the key that signs images cannot be used
+    │   ├── UnknownImageError      there is no such image, or more than one
+    │   └── UploadError            an image did not get to where it was to go
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -117,6 +121,22 @@ class PackageLockError(ImageBuildError):
 
 class DamagedPackageError(ImageBuildError):
     """A Debian package is not what its format says."""
+
+
+class NodeImageError(EngineError):
+    """A node image, or what belongs to it, cannot be used."""
+
+
+class ImageKeyError(NodeImageError):
+    """The key that signs images is damaged, of another kind, or not the one that the image was built with."""
+
+
+class UnknownImageError(NodeImageError):
+    """There is no such image, or more than one fits."""
+
+
+class UploadError(NodeImageError):
+    """An image did not get to where it was to go."""
 
 
 class ClusterNotAcceptedError(EngineError):

@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The key that signs images: ECDSA P-256, made once, kept at `$XDG_CONFIG_HOME/constellation/image.key`.
+
+Its public half is part of every image, so that nodes believe what the same builder says of other images. Signatures are
+deterministic (RFC 6979): a signature lies inside the disk, and two builds are the same to the last bit. `cosign
+verify-blob --key image.pub --signature measurements.json.sig measurements.json` checks one, and so does `openssl dgst`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from constellation_core.errors import SecretFileError
+from constellation_core.image_manifest import MAX_SIZE, ImageManifest, SignedManifest
+from constellation_core.keys.secret import Secret
+from constellation_core.keys.secret_file import create_secret_file, read_secret_file
+from constellation_engine.components.cache import whole_file
+from constellation_engine.errors import ImageKeyError, NodeImageError
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder, read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_NAME: Final = "image.key"
+_DETERMINISTIC: Final = ec.ECDSA(SHA256(), deterministic_signing=True)
+_WANTED: Final = "an ECDSA P-256 key in PEM, without a passphrase"
+_MAKE_ONE: Final = "openssl ecparam -name prime256v1 -genkey -noout makes one"
+
+
+def default_key_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the place of the key (XDG Base Directory Specification 0.8)."""
+    chosen = environment.get("XDG_CONFIG_HOME")
+    return (Path(chosen) if chosen else Path.home() / ".config") / "constellation" / KEY_NAME
+
+
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read the key.
+
+    Raises:
+        SecretFileError: others may read the file, or it cannot be read.
+        ImageKeyError: it holds no such key.
+    """
+    try:
+        key = load_pem_private_key(read_secret_file(path).reveal(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ImageKeyError(f"{path}: expected {_WANTED}, got something else", hint=_MAKE_ONE)
+    return key
+
+
+def load_or_create_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read the key, or make it where there is none; one that is there is never replaced.
+
+    Raises:
+        SecretFileError: as `load_key`, or it cannot be written.
+        ImageKeyError: as `load_key`.
+    """
+    if not os.path.lexists(path):
+        key = ec.generate_private_key(ec.SECP256R1())
+        content = Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_secret_file(path, content)
+        except (OSError, SecretFileError):
+            if not os.path.lexists(path):  # else somebody was faster: theirs is the key
+                raise SecretFileError(
+                    f"cannot write {path}", hint="name a key in a folder of yours: --key FILE"
+                ) from None
+    return load_key(path)
+
+
+def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Give the public half as it is in images, PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def read_public_key(path: Path) -> bytes:
+    """Read a public key, PEM; of a private key its public half.
+
+    Raises:
+        NodeImageError: the file cannot be read.
+        SecretFileError: it holds a private key that others may read.
+        ImageKeyError: it holds no such key.
+    """
+    pem = read_bounded(path, MAX_SIZE)
+    if b"PRIVATE KEY" in pem:
+        return public_pem(load_key(path))
+    fingerprint(pem, str(path))
+    return pem
+
+
+def fingerprint(pem: bytes, source: str = "image key") -> str:
+    """Give the SHA-256 of a public key (of its SubjectPublicKeyInfo, DER), hexadecimal: what people compare.
+
+    Args:
+        pem: the key.
+        source: where it is from, for messages.
+
+    Raises:
+        ImageKeyError: it is no such key.
+    """
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ImageKeyError(f"{source}: expected the public half of {_WANTED}, got something else", hint=_MAKE_ONE)
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def sign_document(document: bytes, key: ec.EllipticCurvePrivateKey) -> SignedManifest:
+    """Sign what an image measures; the same document and key give the same bytes.
+
+    Raises:
+        MalformedError: the document is no image manifest.
+    """
+    ImageManifest.from_document(document)
+    return SignedManifest(document, key.sign(document, _DETERMINISTIC))
+
+
+def sign_file(measurements: Path, key: ec.EllipticCurvePrivateKey) -> Path:
+    """Sign a file `measurements.json`, and put the signature beside it.
+
+    Returns:
+        Where the signature is.
+
+    Raises:
+        NodeImageError: a file cannot be read or written.
+        MalformedError: the document is no image manifest.
+    """
+    signed = sign_document(read_bounded(measurements, MAX_SIZE), key)
+    target = measurements.with_name(f"{measurements.name}.sig")
+    try:
+        with whole_file(target, mode=0o644) as draft:
+            draft.write_text(f"{signed.signature_text}\n", encoding="ascii")
+    except OSError as error:
+        raise NodeImageError(f"{target} cannot be written: {error.strerror}") from None
+    return target
+
+
+def sign_image(folder: ImageFolder, key: ec.EllipticCurvePrivateKey) -> Path:
+    """Sign what an image measures, with the key that the image was built with.
+
+    Returns:
+        Where the signature is.
+
+    Raises:
+        ImageKeyError: nodes of this image believe another key, which is in their measured root.
+        NodeImageError: a file is missing, or cannot be written.
+        MalformedError: `measurements.json` is no image manifest.
+    """
+    ours = fingerprint(public_pem(key))
+    theirs = fingerprint(folder.read(ImageFile.PUBLIC_KEY), str(folder.place(ImageFile.PUBLIC_KEY)))
+    if ours != theirs:
+        raise ImageKeyError(
+            f"{folder.path}: expected the key {theirs[:16]}… that the image was built with, got {ours[:16]}…",
+            hint="name that key by --key, or build the image anew: its nodes believe no other",
+        )
+    return sign_file(folder.require(ImageFile.MEASUREMENTS), key)
