@@ -22,6 +22,14 @@
     │   ├── ImageKeyError          the key that signs images cannot be used
     │   ├── UnknownImageError      there is no such image, or more than one
     │   └── UploadError            an image did not get to where it was to go
+    ├── MachineError               a local virtual machine is not what it should be
+    │   ├── MachineSpecError       no machine can be made from this description
+    │   ├── MachineExistsError     there is another machine in this folder
+    │   ├── MachineNotFoundError   there is no machine in this folder
+    │   ├── MissingProgramError    a program or firmware that machines need is not installed
+    │   ├── PortTakenError         somebody else uses a port that the machine forwards; carries it
+    │   ├── TooLittleError         not enough memory or disk
+    │   └── MachineFailedError     QEMU or the TPM does not start, or stopped; carries the end of its log
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -137,6 +145,49 @@ class UnknownImageError(NodeImageError):
 
 class UploadError(NodeImageError):
     """An image did not get to where it was to go."""
+
+
+class MachineError(EngineError):
+    """A local virtual machine is not what it should be."""
+
+
+class MachineSpecError(MachineError):
+    """No machine can be made from this description: a name, a size, a file."""
+
+
+class MachineExistsError(MachineError):
+    """The folder has a machine, of another description."""
+
+
+class MachineNotFoundError(MachineError):
+    """The folder has no machine."""
+
+
+class MissingProgramError(MachineError):
+    """A program or firmware is not installed, or this host cannot do what the variant needs."""
+
+
+class PortTakenError(MachineError):
+    """Another program listens on a port that the machine forwards.
+
+    Args:
+        name: what the port is for: "init".
+        port: of 127.0.0.1.
+    """
+
+    def __init__(self, name: str, port: int) -> None:
+        message = f"port {port} of 127.0.0.1 ({name}): expected it free, another program listens there"
+        super().__init__(message, hint=f"who: ss -ltnp 'sport = :{port}'; end that program, or choose another port")
+        self.name = name
+        self.port = port
+
+
+class TooLittleError(MachineError):
+    """This host has not enough free memory, or not enough space on a disk."""
+
+
+class MachineFailedError(MachineError):
+    """QEMU or the TPM does not start, or stopped. The message has the end of its log."""
 
 
 class ClusterNotAcceptedError(EngineError):
