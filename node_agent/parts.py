@@ -153,11 +153,13 @@ class Mesh(Protocol):
     async def set_peers(self, peers: Sequence[Peer]) -> None:
         """Speak with these nodes, and with no other."""
 
-    async def follow(self, kubeconfig: Path) -> None:
+    async def follow(self, kubeconfig: Path, learnt: Callable[[Sequence[Peer]], None]) -> None:
         """Take the nodes of the cluster as peers, for as long as this runs: it ends when it is cancelled.
 
         Args:
             kubeconfig: with which the kubelet speaks to the API server.
+            learnt: told all peers whenever they change. They are kept for the next boot: control planes that all
+                stopped meet in the mesh before any API server answers.
         """
 
     async def close(self) -> None:
