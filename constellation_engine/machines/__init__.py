@@ -13,6 +13,7 @@ from constellation_engine.machines.acceleration import Accelerator, Probe, probe
 from constellation_engine.machines.launch_manifest import LaunchManifest, key_digest
 from constellation_engine.machines.machine import Machine, MachineState, MachineStatus, machines
 from constellation_engine.machines.spec import (
+    DirectBoot,
     Forward,
     MachineSpec,
     Segment,
@@ -24,6 +25,7 @@ from constellation_engine.machines.spec import (
 
 __all__ = [
     "Accelerator",
+    "DirectBoot",
     "Forward",
     "LaunchManifest",
     "Machine",

@@ -24,8 +24,8 @@ from constellation_engine.errors import (
     MachineSpecError,
     MissingProgramError,
 )
+from constellation_engine.machines import console, processes
 from constellation_engine.machines import folder as folders
-from constellation_engine.machines import processes
 from constellation_engine.machines.acceleration import Accelerator, probe_kvm
 from constellation_engine.machines.config_drive import config_drive
 from constellation_engine.machines.disks import make_overlay, make_state_disk
@@ -40,6 +40,7 @@ from constellation_engine.machines.spec_file import from_json, read_spec, to_jso
 from constellation_engine.machines.tpm import manufacture, running_tpm
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
 STOP_TIMEOUT: Final = 60.0  # seconds for the guest to switch itself off
@@ -209,12 +210,32 @@ class Machine:
         reason = self._why_stuck()
         return MachineStatus(self.name, MachineState.STUCK if reason else MachineState.RUNNING, found[0], reason)
 
-    def console(self) -> str:
+    def console_log(self) -> str:
         """Give everything that it wrote to its serial console, of all its boots; "" before the first."""
         try:
             return self.layout.console_log.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
+
+    def open_console(self) -> socket.socket:
+        """Connect to its serial console, to read and to type.
+
+        Raises:
+            MachineError: it is switched off.
+        """
+        return console.open_console(self.layout.console_socket)
+
+    def attach(self, *, keyboard: int, screen: int) -> None:
+        """Sit down in front of its serial console, until it is switched off or Ctrl-] is typed.
+
+        Args:
+            keyboard: descriptor to read from.
+            screen: descriptor to write to.
+
+        Raises:
+            MachineError: it is switched off.
+        """
+        console.attach(self.layout.console_socket, keyboard=keyboard, screen=screen)
 
     def _check_nothing_there(self) -> None:
         place = self.layout.folder

@@ -86,6 +86,7 @@ def _vtpm(launch: Launch, interface: str) -> Iterator[str]:
 
 def _snp(launch: Launch, platform: SevSnp) -> Iterator[str]:
     """Give what an SEV-SNP guest needs. The id of the processor, which is measured, is that of its model."""
+    boot = platform.boot
     host_data = base64.b64encode(platform.manifest.host_data()).decode("ascii")
     guest = {
         "policy": f"{platform.policy:#x}",
@@ -99,7 +100,7 @@ def _snp(launch: Launch, platform: SevSnp) -> Iterator[str]:
     machine = "q35,smm=off,vmport=off,confidential-guest-support=snp,memory-backend=memory"
     yield from ("-machine", machine, "-accel", "kvm", "-cpu", platform.model)
     yield from ("-object", memory, "-object", f"sev-snp-guest,id=snp,{options}", "-bios", str(launch.code))
-    yield from ("-kernel", str(platform.kernel), "-initrd", str(platform.initrd), "-append", platform.command_line)
+    yield from ("-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", boot.command_line)
 
 
 def _disks(launch: Launch) -> Iterator[str]:

@@ -109,21 +109,32 @@ class Vtpm:
 
 
 @dataclass(frozen=True, slots=True)
-class SevSnp:
-    """The platform `qemu-snp`: an own SEV-SNP host measures firmware, kernel, initrd and command line at launch.
+class DirectBoot:
+    """What is booted without a boot loader, all of it measured.
 
     Attributes:
         kernel: file.
         initrd: file.
         command_line: of the kernel.
-        manifest: what the launch says about the machine: its digest is HOST_DATA.
-        model: of the virtual processors.
-        policy: of the guest (SEV-SNP ABI § 4.3).
     """
 
     kernel: Path
     initrd: Path
     command_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class SevSnp:
+    """The platform `qemu-snp`: an own SEV-SNP host measures firmware, kernel, initrd and command line at launch.
+
+    Attributes:
+        boot: what is booted.
+        manifest: what the launch says about the machine: its digest is HOST_DATA.
+        model: of the virtual processors.
+        policy: of the guest (SEV-SNP ABI § 4.3).
+    """
+
+    boot: DirectBoot
     manifest: LaunchManifest
     model: VcpuModel = VcpuModel.EPYC_V4
     policy: int = SNP_POLICY

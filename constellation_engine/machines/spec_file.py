@@ -17,6 +17,7 @@ from attestation.variant import Variant
 from constellation_engine.errors import MachineNotFoundError, MachineSpecError
 from constellation_engine.machines.launch_manifest import LaunchManifest
 from constellation_engine.machines.spec import (
+    DirectBoot,
     Forward,
     MachineSpec,
     Segment,
@@ -95,10 +96,9 @@ def _platform(record: Mapping[str, Any]) -> Vtpm | SevSnp:
         return Vtpm(TpmInterface(record["interface"]))
     if record["variant"] != str(Variant.QEMU_SNP):
         raise MachineSpecError(f"no local machine can be of variant {record['variant']!r:.40}")
+    boot = record["boot"]
     return SevSnp(
-        kernel=Path(record["kernel"]),
-        initrd=Path(record["initrd"]),
-        command_line=record["command_line"],
+        boot=DirectBoot(Path(boot["kernel"]), Path(boot["initrd"]), boot["command_line"]),
         manifest=LaunchManifest(**record["manifest"]),
         model=VcpuModel(record["model"]),
         policy=record["policy"],
