@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Running `kubeadm init` and `kubeadm join`, with a line of progress for each phase and one every ten seconds.
+
+It is one process for all phases: each start of kubeadm costs an emulated machine two seconds, and init has fourteen
+phases. Which phase it is in, it says at the beginning of each line: `[certs] Generating "ca" certificate and key`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from node_agent.errors import PermanentError, TemporaryError
+from node_agent.kubernetes.paths import PROGRAMS
+from node_agent.kubernetes.running import ProgramError, run
+from node_agent.kubernetes.setup import Kind, write_secret
+
+if TYPE_CHECKING:
+    from constellation_core.keys.secret import Secret
+    from node_agent.kubernetes.patience import Patience
+    from node_agent.parts import Report
+
+CONFIGURATION: Final = Path("/run/constellation/kubeadm.yaml")  # in memory; gone when kubeadm ends
+HEARTBEAT: Final = 10.0  # seconds between two lines while nothing happens
+
+_PHASE: Final = re.compile(r"^\[(?P<phase>[a-z-]+)\]")
+_NODE_IS_THERE: Final = 'status "Ready" already exists in the cluster'
+_TOKEN_IS_OVER: Final = ("invalid for this cluster or it has expired", "Unauthorized", "could not find a JWS signature")
+
+
+class Progress:
+    """What kubeadm is doing, as lines for people.
+
+    Args:
+        report: takes them.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._start = time.monotonic()
+        self.phase = "start"
+
+    def line(self, text: str) -> None:
+        """Take a line of kubeadm's output."""
+        found = _PHASE.match(text)
+        if found and found["phase"] != self.phase:
+            self.phase = found["phase"]
+            self._tell()
+
+    async def tell_again(self) -> None:
+        """Say every ten seconds that it still goes on, until cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._report(f"kubeadm {self.phase}, {time.monotonic() - self._start:.0f} s")
+
+
+async def run_kubeadm(kind: Kind, documents: Secret, *, patience: Patience, report: Report) -> None:
+    """Run kubeadm to its end.
+
+    Args:
+        kind: init or join.
+        documents: its configuration.
+        patience: how slow the machine is.
+        report: takes progress.
+
+    Raises:
+        TemporaryError: the cluster believes that this node still runs; it notices within a minute.
+        PermanentError: it failed; with the phase, and its last lines.
+    """
+    progress = Progress(report)
+    heartbeat = asyncio.create_task(progress.tell_again())
+    write_secret(CONFIGURATION, documents)
+    command = [PROGRAMS / "kubeadm", kind.value, f"--config={CONFIGURATION}"]
+    try:
+        await run(command, time_limit=patience.setup_timeout, line=progress.line)
+    except ProgramError as error:
+        raise _explained(error, progress.phase) from None
+    finally:
+        heartbeat.cancel()
+        with suppress(asyncio.CancelledError):
+            await heartbeat
+        CONFIGURATION.unlink(missing_ok=True)
+
+
+def _explained(error: ProgramError, phase: str) -> PermanentError | TemporaryError:
+    said = "\n".join(error.last_words)
+    if _NODE_IS_THERE in said:
+        return TemporaryError("the cluster believes that this node still runs", delay=20.0)
+    hint = ""
+    if any(sign in said for sign in _TOKEN_IS_OVER):
+        hint = "the bootstrap token of a ticket ends after 15 minutes: ask for another ticket"
+    return ProgramError(f"phase {phase}: {error}", (), hint=hint)

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Kubernetes on this node: made, joined, or started again after a boot.
+
+    kubernetes = Kubernetes(prepare_containerd=store.seed)
+    kubeconfig = await kubernetes.init(plan, report)
+
+1. The image's programs must be the cluster's.
+2. What has to be done is written down, on the encrypted disk (`node_agent.kubernetes.setup`).
+3. What an earlier attempt left is removed; our files are written.
+4. containerd starts, with the images of the measured root.
+5. kubeadm makes or joins the cluster; it starts the kubelet.
+6. The first control plane gives its cluster our first objects (`node_agent.kubernetes.objects`).
+7. It is written down that nothing more has to be done.
+
+A boot that finds 2 without 7 does 3 to 7 again. What happens in memory is lost by then, and needed by none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.keys.secret import Secret
+from node_agent.errors import PermanentError, TemporaryError
+from node_agent.kubernetes import setup
+from node_agent.kubernetes.components import check_components, measured_components
+from node_agent.kubernetes.kubeadm import run_kubeadm
+from node_agent.kubernetes.objects import apply_objects
+from node_agent.kubernetes.paths import ADMIN, KUBELET_CONFIGURATION, PROGRAMS, SUPER_ADMIN
+from node_agent.kubernetes.patience import PROCESSORS, Patience
+from node_agent.kubernetes.running import run
+from node_agent.kubernetes.setup import FINISHED, Kind
+from node_agent.kubernetes.steps import init_setup, join_setup
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from constellation_core.component_list import Component
+    from node_agent.kubernetes.setup import Setup
+    from node_agent.parts import ClusterPlan, JoinPlan, Report
+
+COMPONENTS: Final = Path("/usr/lib/constellation/image/components.json")
+CONTAINERD: Final = "containerd.service"
+KUBELET: Final = "kubelet.service"
+
+
+class Kubernetes:
+    """Kubernetes on this node; see `node_agent.parts.Kubernetes`.
+
+    Args:
+        prepare_containerd: fills containerd's folder on the state disk with the images of the measured root; called
+            before containerd starts, at every boot.
+        patience: how slow this machine is; None to find out.
+        components: list of programs in the measured root.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare_containerd: Callable[[], Awaitable[None]],
+        patience: Patience | None = None,
+        components: Path = COMPONENTS,
+    ) -> None:
+        self._prepare_containerd = prepare_containerd
+        self._patience = patience or Patience.of(PROCESSORS.read_text(encoding="utf-8", errors="replace"))
+        self._components = components
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an earlier boot has made this machine a node. The state disk is mounted.
+
+        Where it has not, a joining node should ask for a whole ticket again: the token in an old one may be over.
+
+        Raises:
+            PermanentError: what was written down is not ours.
+        """
+        found = setup.load()
+        return found is not None and found.kind is Kind.FINISHED
+
+    async def init(self, plan: ClusterPlan, report: Report) -> bytes:
+        """Make a cluster, with our objects in it.
+
+        Args:
+            plan: of the cluster.
+            report: takes progress.
+
+        Returns:
+            Kubeconfig of an administrator, for the endpoint of the plan.
+
+        Raises:
+            PermanentError: the image is not the cluster's, or a program fails; with its last lines.
+        """
+        self._check_components(plan.components, plan.kubernetes_version)
+        await self._begin(init_setup(plan, self._patience), report)
+        return ADMIN.read_bytes()
+
+    async def join(self, plan: JoinPlan, report: Report) -> None:
+        """Join a cluster.
+
+        Args:
+            plan: what a ticket says.
+            report: takes progress.
+
+        Raises:
+            TemporaryError: the cluster does not let the node in now.
+            PermanentError: the image is not the cluster's, the ticket is not for us, or a program fails.
+        """
+        self._check_components(plan.components, plan.kubernetes_version)
+        await self._begin(join_setup(plan, self._patience), report)
+
+    async def start_kubelet(self, report: Report) -> None:
+        """Start what an earlier boot has set up; finish it where that did not.
+
+        Raises:
+            TemporaryError: as `join`.
+            PermanentError: nothing was set up, or a program fails.
+        """
+        found = setup.load()
+        if found is None:
+            raise PermanentError(
+                "Kubernetes was never set up on this disk",
+                hint="the power was cut before init or join wrote anything: let the node join, or init, again",
+            )
+        if found.kind is Kind.FINISHED:
+            await self._start_containerd(report)
+            report("kubelet")
+            await self._systemctl("start", KUBELET)
+        else:
+            report(f"{found.kind} was not finished: it begins anew")
+            await self._carry_out(found, report)
+
+    async def pod_cidr(self, node_name: str) -> ipaddress.IPv4Network:
+        """Wait until the cluster has given this node addresses for its pods.
+
+        Raises:
+            PermanentError: it did not within the time.
+        """
+        field, limit = "jsonpath={.spec.podCIDR}", 4 * self._patience.call_timeout
+        kubectl = [str(PROGRAMS / "kubectl"), f"--kubeconfig={KUBELET_CONFIGURATION}", "wait", f"node/{node_name}"]
+        conditions = [f"--for={field}", f"--output={field}", f"--timeout={limit:.0f}s"]
+        said = await run([*kubectl, *conditions], time_limit=limit + 5)
+        try:
+            return ipaddress.IPv4Network(said)
+        except ValueError:
+            raise PermanentError(f"addresses of pods: expected a network, got {said!r:.80}") from None
+
+    def _check_components(self, wanted: Iterable[Component], kubernetes_version: str) -> None:
+        measured = measured_components(self._components)
+        check_components(measured=measured, wanted=wanted, kubernetes_version=kubernetes_version)  # 1
+
+    async def _begin(self, work: Setup, report: Report) -> None:
+        await asyncio.to_thread(setup.save, work)  # 2
+        await self._carry_out(work, report)
+
+    async def _carry_out(self, work: Setup, report: Report) -> None:
+        await asyncio.to_thread(setup.clear, work.kind)  # 3
+        await asyncio.to_thread(setup.lay_out, work)
+        await self._start_containerd(report)  # 4
+        await self._run_kubeadm(work, report)  # 5
+        if work.objects is not None:
+            await apply_objects(work.objects, patience=self._patience, report=report)  # 6
+        SUPER_ADMIN.unlink(missing_ok=True)  # the way around RBAC that init needs, and nobody after it
+        await asyncio.to_thread(setup.save, FINISHED)  # 7
+
+    async def _run_kubeadm(self, work: Setup, report: Report) -> None:
+        end = time.monotonic() + self._patience.setup_timeout
+        documents = work.documents or Secret(b"{}")
+        while True:
+            try:
+                await run_kubeadm(work.kind, documents, patience=self._patience, report=report)
+            except TemporaryError as error:
+                if time.monotonic() + error.delay > end:
+                    raise
+                report(f"{error}; again in {error.delay:g} s")
+                await asyncio.sleep(error.delay)
+            else:
+                return
+
+    async def _start_containerd(self, report: Report) -> None:
+        report("containerd")
+        await self._prepare_containerd()
+        await self._systemctl("start", CONTAINERD)
+
+    async def _systemctl(self, *arguments: str) -> None:
+        await run([PROGRAMS / "systemctl", *arguments], time_limit=4 * self._patience.call_timeout)
