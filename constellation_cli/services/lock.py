@@ -25,19 +25,25 @@ def lock_packages(
 ) -> None:
     """Pin the newest Debian packages and print what changed.
 
-    The image of the services is made of them, and of the Python packages that uv.lock pins. The list is
-    images/services/debian.toml in the checkout; apt checks the signatures of the archive.
+    The image of the services is made of them, and of the Python packages that uv.lock pins; the image of kube-proxy has
+    nft from them. The lists are images/services/debian.toml and images/kube-proxy/debian.toml in the checkout; apt
+    checks the signatures of the archive.
     """
     from constellation_cli.progress import waiting_for
-    from constellation_engine.services_image import LOCK, find_repository
-    from constellation_engine.services_image.mirror import KEYRING, newest
-    from constellation_engine.services_image.packages import read_lock, write_lock
+    from constellation_engine.container_images import kube_proxy
+    from constellation_engine.debian.mirror import KEYRING, newest
+    from constellation_engine.debian.packages import read_lock, write_lock
+    from constellation_engine.services_image import find_repository
+    from constellation_engine.services_image import packages as services
 
-    file = find_repository(repository) / LOCK
+    lists, checkout = (services.LIST, kube_proxy.LIST), find_repository(repository)
+    wanted = {name for listed in lists for name in listed.wanted}
     with waiting_for("the index of Debian's archive"):
-        packages = newest(chosen_mirrors(mirror, security_mirror), keyring=keyring or KEYRING)
-    before = {package.name: package.version for package in read_lock(file)}
-    file.write_text(write_lock(packages), encoding="utf-8")
-    for package in packages:
-        if before.get(package.name) != package.version:
-            sys.stdout.write(f"{package.name} {before.get(package.name, 'none')} -> {package.version}\n")
+        packages = newest(wanted, chosen_mirrors(mirror, security_mirror), keyring=keyring or KEYRING)
+    for listed in lists:
+        file, pinned = checkout / listed.file, [package for package in packages if package.name in listed.wanted]
+        before = {package.name: package.version for package in read_lock(file, listed.wanted)}
+        file.write_text(write_lock(pinned, listed.image), encoding="utf-8")
+        for package in pinned:
+            if before[package.name] != package.version:
+                sys.stdout.write(f"{package.name} {before[package.name]} -> {package.version}\n")

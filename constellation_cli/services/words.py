@@ -12,7 +12,7 @@ import typer
 from constellation_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from constellation_engine.services_image.mirror import Mirrors
+    from constellation_engine.debian.mirror import Mirrors
 
 Repository: TypeAlias = Annotated[
     Path | None,
@@ -33,8 +33,8 @@ def chosen_mirrors(mirror: str, security_mirror: str) -> Mirrors:
         UsageError: one was named, and the other was not.
         ImageBuildError: none was named, and apt of this machine knows none.
     """
-    from constellation_engine.services_image.mirror import machine_mirrors
-    from constellation_engine.services_image.packages import Archive
+    from constellation_engine.debian.mirror import machine_mirrors
+    from constellation_engine.debian.packages import Archive
 
     if bool(mirror) != bool(security_mirror):
         raise UsageError("--mirror and --security-mirror go together: a release is in both archives")

@@ -12,8 +12,8 @@
 | 3 | our packages and the program | the checkout |
 """
 
+from constellation_engine.debian.mirror import Mirrors, machine_mirrors
+from constellation_engine.debian.packages import Archive
 from constellation_engine.services_image.build import LOCK, BuiltImage, build, find_repository
-from constellation_engine.services_image.mirror import Mirrors, machine_mirrors
-from constellation_engine.services_image.packages import Archive
 
 __all__ = ["LOCK", "Archive", "BuiltImage", "Mirrors", "build", "find_repository", "machine_mirrors"]

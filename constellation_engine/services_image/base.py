@@ -1,25 +1,21 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lowest layer: Debian's interpreter and the libraries that it needs, and nothing to run but it.
-
-Packages are unpacked, not installed: no script of theirs runs, so no root, no chroot and no emulator is needed.
-"""
+"""The lowest layer: Debian's interpreter and the libraries that it needs, and nothing to run but it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.errors import DamagedPackageError
-from constellation_engine.services_image.deb import unpack
+from constellation_engine.container_images.frame import make_frame
+from constellation_engine.debian.root import unpack_packages
 from constellation_engine.services_image.packages import PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from constellation_engine.services_image.packages import Package
+    from constellation_engine.debian.packages import Package
 
-USER: Final = 65532
 TITLE: Final = f"Python {PYTHON} of Debian, and its libraries"
 
 LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
@@ -48,14 +44,7 @@ KEPT: Final = (
     f"{STANDARD_LIBRARY}/unittest/*",  # libraries import its mocks
     "usr/share/doc/*/copyright",
 )  # fmt: skip
-"""Patterns of `constellation_engine.services_image.deb.unpack`."""
-
-MOUNT_POINTS: Final = ("dev", "proc", "run", "sys", "tmp")
-OWN_FILES: Final = {
-    "etc/group": f"root:x:0:\nconstellation:x:{USER}:\n",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "etc/passwd": f"root:x:0:0:root:/:/nonexistent\nconstellation:x:{USER}:{USER}::/:/nonexistent\n",
-}
+"""Patterns of `constellation_engine.debian.deb.unpack`."""
 
 
 def make_base(folder: Path, packages: Mapping[Package, Path]) -> None:
@@ -68,19 +57,5 @@ def make_base(folder: Path, packages: Mapping[Package, Path]) -> None:
     Raises:
         DamagedPackageError: a package cannot be unpacked.
     """
-    for package, file in packages.items():
-        try:
-            control = unpack(file.read_bytes(), folder, KEPT)
-        except DamagedPackageError as error:
-            raise DamagedPackageError(f"{package.title}: {error}") from None
-        # One file each, as in images without dpkg: scanners learn from it what is inside.
-        _write(folder / "var/lib/dpkg/status.d" / package.name, control)
-    for name in MOUNT_POINTS:
-        (folder / name).mkdir(exist_ok=True)
-    for name, text in OWN_FILES.items():
-        _write(folder / name, text)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    unpack_packages(packages, folder, KEPT)
+    make_frame(folder)

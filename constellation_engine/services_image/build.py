@@ -10,27 +10,29 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from constellation_engine.components.watch import Stage, Watch
+from constellation_engine.container_images.frame import USER
+from constellation_engine.container_images.layer import write_layer
+from constellation_engine.container_images.oci import Settings, check_replaceable, write_image
+from constellation_engine.debian.mirror import fetch
+from constellation_engine.debian.packages import read_lock
 from constellation_engine.errors import ImageBuildError
 from constellation_engine.services_image import base, ours, wheels
 from constellation_engine.services_image.interpreter import check_machine, compile_modules, try_imports
-from constellation_engine.services_image.layer import write_layer
-from constellation_engine.services_image.mirror import fetch
-from constellation_engine.services_image.oci import Settings, check_replaceable, write_image
-from constellation_engine.services_image.packages import read_lock
+from constellation_engine.services_image.packages import LIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from constellation_engine.components.watch import Report
-    from constellation_engine.services_image.layer import Layer
-    from constellation_engine.services_image.mirror import Mirrors
-    from constellation_engine.services_image.packages import Package
+    from constellation_engine.container_images.layer import Layer
+    from constellation_engine.debian.mirror import Mirrors
+    from constellation_engine.debian.packages import Package
 
 NAME: Final = "localhost/constellation-services"  # without a host, Kubernetes would make it docker.io/library/…
-LOCK: Final = Path("images/services/debian.toml")
+LOCK: Final = LIST.file
 DEFAULT_TIMEOUT: Final = 600.0  # seconds; half a minute is usual
 SETTINGS: Final = Settings(
-    user=f"{base.USER}:{base.USER}",
+    user=f"{USER}:{USER}",
     entrypoint=(f"/{ours.PROGRAM}",),
     environment=("PATH=/usr/bin",),
     labels={
@@ -106,7 +108,7 @@ def build(
     check_machine()
     check_replaceable(output)
     watch = Watch(timeout, report)
-    packages = read_lock(repository / LOCK)
+    packages = read_lock(repository / LOCK, LIST.wanted)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         files = {package: fetch(package, mirrors, watch) for package in packages}

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constellation_engine.debian.deb import unpack
 from constellation_engine.errors import DamagedPackageError
-from constellation_engine.services_image.deb import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path

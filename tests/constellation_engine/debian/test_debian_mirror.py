@@ -20,20 +20,24 @@ from typer.testing import CliRunner
 
 from constellation_cli.main import app
 from constellation_engine.components.watch import Watch
+from constellation_engine.container_images import kube_proxy
+from constellation_engine.debian.mirror import fetch, machine_mirrors, newest
+from constellation_engine.debian.packages import Archive, Package, read_lock, write_lock
 from constellation_engine.errors import DownloadError, HashMismatchError, ImageBuildError
-from constellation_engine.services_image.build import LOCK
-from constellation_engine.services_image.mirror import fetch, machine_mirrors, newest
-from constellation_engine.services_image.packages import WANTED, Archive, Package, read_lock, write_lock
+from constellation_engine.services_image import packages as services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from constellation_engine.services_image.mirror import Mirrors
+    from constellation_engine.debian.mirror import Mirrors
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("apt-get", "gpg"))), reason="no apt and no gpg here: this is no Debian"
 )
+
+
+WANTED = services.LIST.wanted.keys() | kube_proxy.LIST.wanted.keys()
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -105,7 +109,7 @@ def mirrors(archive: SignedArchive) -> Iterator[Mirrors]:
 @pytest.fixture(scope="module")
 def packages(archive: SignedArchive, mirrors: Mirrors) -> dict[str, Package]:
     """What apt finds there."""
-    return {package.name: package for package in newest(mirrors, keyring=archive.keyring)}
+    return {package.name: package for package in newest(WANTED, mirrors, keyring=archive.keyring)}
 
 
 @pytest.fixture
@@ -115,7 +119,7 @@ def watch() -> Watch:
 
 
 def test_the_newest_version_wins_wherever_it_is(packages: dict[str, Package]) -> None:
-    assert packages.keys() == WANTED.keys()
+    assert packages.keys() == WANTED
     found = packages["libc6"]
     assert (found.version, found.archive) == ("1:1.0-1+deb13u1", Archive.SECURITY)
     assert (packages["zlib1g"].version, packages["zlib1g"].archive) == ("1:1.0-1", Archive.MAIN)
@@ -125,13 +129,13 @@ def test_a_list_by_another_key_is_refused(archive: SignedArchive, mirrors: Mirro
     other = SignedArchive(tmp_path)
     assert other.keyring != archive.keyring
     with pytest.raises(ImageBuildError, match="apt-get update failed"):
-        newest(mirrors, keyring=other.keyring)
+        newest(WANTED, mirrors, keyring=other.keyring)
 
 
 def test_a_list_without_a_wanted_package_is_refused(archive: SignedArchive, mirrors: Mirrors) -> None:
     swapped = {**mirrors, Archive.MAIN: mirrors[Archive.SECURITY]}
     with pytest.raises(ImageBuildError, match="apt-get update failed"):
-        newest(swapped, keyring=archive.keyring)
+        newest(WANTED, swapped, keyring=archive.keyring)
 
 
 def test_a_package_is_fetched_once(
@@ -207,13 +211,16 @@ def test_a_machine_without_apt_is_told_what_to_do(tmp_path: Path, monkeypatch: p
 def test_the_command_pins_the_newest_and_says_what_changed(
     archive: SignedArchive, mirrors: Mirrors, packages: dict[str, Package], tmp_path: Path
 ) -> None:
-    lock = tmp_path / LOCK
-    lock.parent.mkdir(parents=True)
     (tmp_path / "uv.lock").touch()
     before = packages | {"base-files": replace(packages["base-files"], version="0.9")}
-    lock.write_text(write_lock(before.values()))
+    for listed in (services.LIST, kube_proxy.LIST):
+        lock = tmp_path / listed.file
+        lock.parent.mkdir(parents=True)
+        lock.write_text(write_lock((before[name] for name in listed.wanted), listed.image))
     options = {"repository": tmp_path, "keyring": archive.keyring, "mirror": mirrors[Archive.MAIN]}
     options["security-mirror"] = mirrors[Archive.SECURITY]
     result = CliRunner().invoke(app, ["services", "lock", *(f"--{name}={value}" for name, value in options.items())])
-    assert (result.exit_code, result.stdout) == (0, "base-files 0.9 -> 1:1.0-1\n")
-    assert read_lock(lock) == tuple(packages.values())
+    assert (result.exit_code, result.stdout) == (0, 2 * "base-files 0.9 -> 1:1.0-1\n")
+    for listed in (services.LIST, kube_proxy.LIST):
+        found = read_lock(tmp_path / listed.file, listed.wanted)
+        assert found == tuple(packages[name] for name in sorted(listed.wanted))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from constellation_engine.container_images.layer import Layer, write_layer
+from constellation_engine.container_images.oci import Settings, check_replaceable, write_image
 from constellation_engine.errors import ImageBuildError
-from constellation_engine.services_image.layer import Layer, write_layer
-from constellation_engine.services_image.oci import Settings, check_replaceable, write_image
 
 if TYPE_CHECKING:
     from pathlib import Path

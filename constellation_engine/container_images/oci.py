@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from constellation_engine.services_image.layer import Layer
+    from constellation_engine.container_images.layer import Layer
 
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIGURATION: Final = "application/vnd.oci.image.config.v1+json"
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 
+_CONTAINERD_NAME: Final = "io.containerd.image.name"
 _NO_TIME: Final = "1970-01-01T00:00:00Z"
 
 
@@ -64,14 +65,24 @@ def check_replaceable(layout: Path) -> None:
         raise ImageBuildError(f"{layout} is there and is no image", hint="name another folder: --output FOLDER")
 
 
-def write_image(layout: Path, name: str, layers: Sequence[Layer], settings: Settings) -> str:
+def write_image(
+    layout: Path,
+    name: str,
+    layers: Sequence[Layer],
+    settings: Settings,
+    *,
+    tag: str = "",
+    aliases: Sequence[str] = (),
+) -> str:
     """Write an image layout with one image.
 
     Args:
         layout: folder to make, or to replace; see `check_replaceable`.
-        name: what the image is called, for tools that list the layout.
+        name: what the image is called, without tag and digest.
         layers: from the lowest up.
         settings: of the image.
+        tag: by which containers refer to it; empty: they do by its digest.
+        aliases: whole references that lead to it, too.
 
     Returns:
         Digest of the manifest, "sha256:…": the image is pinned by it.
@@ -88,19 +99,38 @@ def write_image(layout: Path, name: str, layers: Sequence[Layer], settings: Sett
         "layers": [_descriptor(LAYER, layer.sha256, layer.size) for layer in layers],
         "annotations": dict(settings.labels),
     }
-    found = _add(draft, MANIFEST, manifest)
-    names = {"org.opencontainers.image.ref.name": name, "io.containerd.image.name": f"{name}@{found['digest']}"}
-    platform = {"architecture": settings.architecture, "os": "linux"}
+    found = {
+        **_add(draft, MANIFEST, manifest),
+        "platform": {"architecture": settings.architecture, "os": "linux"},
+    }
+    digest: str = found["digest"]
+    references = (f"{name}:{tag}" if tag else f"{name}@{digest}", *aliases)
     index = {
         "schemaVersion": 2,
         "mediaType": INDEX,
-        "manifests": [{**found, "platform": platform, "annotations": names}],
+        "manifests": [{**found, "annotations": _names(reference, name)} for reference in references],
     }
     (draft / "index.json").write_bytes(_canonical(index))
     (draft / "oci-layout").write_bytes(_canonical({"imageLayoutVersion": "1.0.0"}))
     _replace(draft, layout)
-    digest: str = found["digest"]
     return digest
+
+
+def _names(reference: str, name: str) -> dict[str, str]:
+    return {"org.opencontainers.image.ref.name": name, _CONTAINERD_NAME: reference}
+
+
+def read_reference(layout: Path) -> str:
+    """Read what containers name the image of a layout by; the first name, if there are aliases.
+
+    Raises:
+        ImageBuildError: there is no layout, or the image has no name.
+    """
+    try:
+        entries = json.loads((layout / "index.json").read_bytes())["manifests"]
+        return str(entries[0]["annotations"][_CONTAINERD_NAME])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ImageBuildError(f"{layout}: expected the layout of an image with a name: {error!r}") from None
 
 
 def _configuration(layers: Sequence[Layer], settings: Settings) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from constellation_engine.components.cache import Cache, default_root, sha256_of
 from constellation_engine.components.component import Download
 from constellation_engine.components.download import download
 from constellation_engine.components.watch import Stage
+from constellation_engine.debian.packages import ARCHITECTURE, RELEASE, Archive, Package
 from constellation_engine.errors import DownloadError, ImageBuildError
-from constellation_engine.services_image.packages import ARCHITECTURE, RELEASE, WANTED, Archive, Package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from constellation_engine.components.watch import Watch
 
@@ -91,10 +91,11 @@ def fetch(package: Package, mirrors: Mapping[Archive, str], watch: Watch, *, cac
     return place
 
 
-def newest(mirrors: Mapping[Archive, str], *, keyring: Path = KEYRING) -> tuple[Package, ...]:
+def newest(wanted: Collection[str], mirrors: Mapping[Archive, str], *, keyring: Path = KEYRING) -> tuple[Package, ...]:
     """Give the newest version of each wanted package, by an index that the archive signed.
 
     Args:
+        wanted: names of packages.
         mirrors: where the index is.
         keyring: keys of the archive.
 
@@ -104,10 +105,10 @@ def newest(mirrors: Mapping[Archive, str], *, keyring: Path = KEYRING) -> tuple[
     with TemporaryDirectory(prefix="constellation-apt-") as folder:
         environment = {**os.environ, "APT_CONFIG": str(_configure(Path(folder), mirrors, keyring)), "LC_ALL": "C"}
         _run(("apt-get", "update", "--quiet", "--error-on=any"), environment)
-        found = _run(("apt-get", "download", "--print-uris", *sorted(WANTED)), environment)
+        found = _run(("apt-get", "download", "--print-uris", *sorted(wanted)), environment)
     packages = [_package(match, mirrors) for match in _FOUND.finditer(found)]
-    if sorted(package.name for package in packages) != sorted(WANTED):
-        raise ImageBuildError(f"expected {len(WANTED)} packages of {RELEASE}, apt found {len(packages)}")
+    if sorted(package.name for package in packages) != sorted(wanted):
+        raise ImageBuildError(f"expected {len(wanted)} packages of {RELEASE}, apt found {len(packages)}")
     return tuple(sorted(packages, key=lambda package: package.name))
 
 
