@@ -19,6 +19,7 @@ from constellation_core.errors import ConfigError
 from constellation_core.keys.secret import Secret
 
 SECRET_SIZE: Final = 32  # bytes, of master secrets, salts and most keys
+MESH_KEY_SIZE: Final = 32  # bytes, of a public key of WireGuard
 
 MEASUREMENT_SECRET: Final = "measurement-secret"  # noqa: S105 - the id of a key
 KUBE_SECRETS: Final = "kube-secrets"
@@ -68,6 +69,26 @@ def derive(secret: Secret, salt: bytes, key_id: str, length: int = SECRET_SIZE) 
 def cluster_id(measurement_secret: Secret, measurement_salt: bytes) -> bytes:
     """Compute the cluster ID, 32 bytes: what marks every node of one cluster."""
     return _hkdf(measurement_secret, measurement_salt, "cluster-id", SECRET_SIZE).reveal()
+
+
+def mesh_psk(measurement_secret: Secret, key: bytes, other: bytes) -> Secret:
+    """Derive the preshared key of two nodes of the mesh, 32 bytes; both nodes get the same.
+
+        HKDF-SHA256(ikm = measurement secret, no salt, info = "mesh-psk" ‖ the two public keys, the lesser one first)
+
+    Args:
+        measurement_secret: 32 bytes; whoever was not attested does not have it.
+        key: public key of one node, 32 bytes.
+        other: public key of the other, 32 bytes.
+
+    Raises:
+        ConfigError: a key has another size: parts of one could be taken for parts of the other.
+    """
+    if len(key) != MESH_KEY_SIZE or len(other) != MESH_KEY_SIZE:
+        raise ConfigError(f"mesh key: expected {MESH_KEY_SIZE} bytes, got {len(key)} and {len(other)}")
+    info = b"mesh-psk" + b"".join(sorted((key, other)))
+    kdf = HKDF(algorithm=SHA256(), length=SECRET_SIZE, salt=None, info=info)
+    return Secret(kdf.derive(measurement_secret.reveal()))
 
 
 def _hkdf(secret: Secret, salt: bytes, info: str, length: int) -> Secret:

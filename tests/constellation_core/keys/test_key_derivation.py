@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from constellation_core.errors import ConfigError, KeyProviderError
 from constellation_core.keys.cluster import ClusterKeyProvider
-from constellation_core.keys.derivation import canonical_uuid, cluster_id, derive, state_disk, volume
+from constellation_core.keys.derivation import canonical_uuid, cluster_id, derive, mesh_psk, state_disk, volume
 from constellation_core.keys.secret import Secret
 
 if TYPE_CHECKING:
@@ -85,6 +85,24 @@ def test_a_canonical_uuid_stays_as_it_is(disk: uuid.UUID) -> None:
 def test_another_spelling_is_refused(text: object) -> None:
     with pytest.raises(ConfigError, match="expected a UUID"):
         canonical_uuid(text)  # type: ignore[arg-type]
+
+
+def test_a_pair_of_nodes_has_one_key_as_the_protocol_says() -> None:
+    one, other = bytes([1] * 32), bytes([2] * 32)
+    expected = hkdf(MASTER.reveal(), b"", b"mesh-psk" + one + other, 32)
+    assert mesh_psk(MASTER, one, other).reveal() == mesh_psk(MASTER, other, one).reveal() == expected
+
+
+def test_every_pair_has_another_key() -> None:
+    nodes = [bytes([number] * 32) for number in range(5)]
+    pairs = {mesh_psk(MASTER, one, other).reveal() for one in nodes for other in nodes if one <= other}
+    assert len(pairs) == 15
+
+
+@pytest.mark.parametrize("sizes", [(31, 33), (0, 64), (32, 31)])
+def test_a_mesh_key_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="expected 32 bytes"):
+        mesh_psk(MASTER, bytes(sizes[0]), bytes(sizes[1]))
 
 
 @given(st.text(max_size=40))

@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The mesh of a node: what `node_agent.parts.Mesh` promises, on WireGuard, nftables and the API server.
+
+What protects is in the kernel and stays there: rules, interface, keys and routes outlive this program. While it runs it
+looks again every minute and puts right what others changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
+from constellation_core.keys.derivation import mesh_psk
+from node_agent.errors import AgentError, PermanentError, TemporaryError
+from node_agent.network import endpoints, interface, keys, pod_network
+from node_agent.network.claims import Identity, Known, PodRange, judge
+from node_agent.network.firewall import Firewall
+from node_agent.network.names import DEFAULT_SERVICES, MESH_PORT
+from node_agent.network.nftables import Rules
+from node_agent.network.reconciling import Endpoint, WantedPeer, changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Address
+
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    from constellation_core.keys.secret import Secret
+    from node_agent.network.following import Follower
+    from node_agent.parts import Peer
+
+REPAIR: Final = 60.0  # seconds between looks at what is in the kernel
+RULES_EVERY: Final = 5  # looks; reading the rules back starts a program
+IDENTITIES: Final = "/apis/constellation.dev/v1/nodeidentities"
+NODES: Final = "/api/v1/nodes"
+KUBELET_CERTIFICATE: Final = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
+"""Certificate and key; the kubelet replaces it in time."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Who this node is in the mesh."""
+
+    key: X25519PrivateKey
+    address: IPv4Address
+    secret: Secret
+
+    @property
+    def public_key(self) -> bytes:
+        return self.key.public_key().public_bytes_raw()
+
+
+class Mesh:
+    """The mesh, the firewall and the pod network of this node.
+
+    Args:
+        tcp_ports: what the node opens to the outside; a control plane: 6443, 9000 and 9999.
+        network: addresses of nodes in the mesh.
+        certificate: of the kubelet, with its key.
+    """
+
+    def __init__(
+        self,
+        *,
+        tcp_ports: Sequence[int] = (),
+        network: IPv4Network = DEFAULT_MESH_NETWORK,
+        certificate: Path = KUBELET_CERTIFICATE,
+    ) -> None:
+        self._firewall = Firewall(mesh=network, tcp_ports=tuple(tcp_ports))
+        self._certificate = certificate
+        self._rules = Rules()
+        self._protected = False
+        self._own: _Own | None = None
+        self._held: dict[str, Peer] = {}
+        self._mtu = endpoints.mtu(())
+        self._refusals: tuple[str, ...] = ()
+        self._followers: tuple[Follower[Identity], Follower[PodRange]] | None = None
+        self._changing = asyncio.Lock()
+
+    @property
+    def missing(self) -> str | None:
+        """Why the peers are perhaps not those of the cluster; None if they are."""
+        if self._followers is None:
+            return "the nodes of the cluster are not followed"
+        return next((follower.missing for follower in self._followers if follower.missing is not None), None)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What nodes claim and do not get, for people."""
+        return self._refusals
+
+    def load_or_make_key(self, folder: Path) -> X25519PrivateKey:
+        """Give the key that is kept in a folder; see `node_agent.network.keys`."""
+        return keys.load_or_make_key(folder)
+
+    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network = DEFAULT_SERVICES) -> None:
+        """Put the rules in: before the first pod, and as soon as the machine runs.
+
+        Args:
+            pod_cidr: addresses of all pods; None before that is known: then nothing is forwarded.
+            service_cidr: addresses of Services.
+
+        Raises:
+            PermanentError: the networks overlap, or the kernel does not take the rules.
+            TemporaryError: it does not now.
+        """
+        await self._load(replace(self._firewall, pods=pod_cidr, services=service_cidr, own_pods=None))
+
+    async def start(self, *, key: X25519PrivateKey, address: IPv4Address, secret: Secret) -> None:
+        """Make the interface; again with the same arguments, nothing changes. With another key: see `keys`.
+
+        Args:
+            key: of this node.
+            address: of this node in the mesh.
+            secret: the measurement secret; the key of each pair of nodes derives from it.
+
+        Raises:
+            PermanentError: the address is not in the mesh, or the kernel has no WireGuard.
+            TemporaryError: the kernel refuses now.
+        """
+        if address not in self._firewall.mesh:
+            raise PermanentError(f"mesh address: expected one in {self._firewall.mesh}, got {address}")
+        if not self._protected:  # the interface never is there without the rules
+            await self._load(self._firewall)
+        async with self._changing:
+            await interface.make_interface(key, address, self._firewall.closed)
+            self._own = _Own(key, address, secret)
+        if self._held:
+            await self.set_peers(list(self._held.values()))
+
+    async def set_peers(self, peers: Sequence[Peer]) -> None:
+        """Speak with these nodes, and with no other.
+
+        Args:
+            peers: all other nodes; no two with the same key or address.
+
+        Raises:
+            PermanentError: the mesh was not started, or two peers claim the same.
+            TemporaryError: the kernel refuses now.
+        """
+        own = self._started()
+        async with self._changing:
+            wanted = await self._wanted(own, peers)
+            _check_apart(own, wanted)
+            await interface.change_peers(changes(await interface.read_peers(), wanted, datetime.now(UTC)))
+            self._held = {peer.name: peer for peer in peers}
+            await self._fit(wanted)
+
+    async def follow(self, kubeconfig: Path) -> None:
+        """Take the nodes of the cluster as peers, for as long as this runs: it ends when it is cancelled.
+
+        Args:
+            kubeconfig: of the kubelet.
+
+        Raises:
+            PermanentError: the mesh was not started.
+        """
+        from node_agent.network.api_server import ApiServer  # noqa: PLC0415 - a node that waits does not need them
+        from node_agent.network.following import Follower  # noqa: PLC0415 - the same
+
+        self._started()
+        news = asyncio.Event()
+        server = ApiServer(kubeconfig, self._certificate)
+        identities = Follower(server, IDENTITIES, Identity.from_object, news.set)
+        ranges = Follower(server, NODES, PodRange.from_object, news.set)
+        self._followers = (identities, ranges)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(identities.run())
+            tasks.create_task(ranges.run())
+            tasks.create_task(self._keep(news))
+
+    async def close(self) -> None:
+        """Remove the interface and forget its keys. What `protect` drops stays dropped.
+
+        Raises:
+            TemporaryError: the kernel refuses.
+        """
+        async with self._changing:
+            await interface.remove_interface()
+            self._own, self._held = None, {}
+
+    def _started(self) -> _Own:
+        if self._own is None:
+            raise PermanentError("the mesh was not started")
+        return self._own
+
+    async def _load(self, firewall: Firewall) -> None:
+        async with self._changing:
+            await self._rules.load(firewall)
+            self._firewall, self._protected = firewall, True
+            if firewall.pods is not None:
+                pod_network.allow_forwarding()
+            if self._own is not None:  # the way to pods leads into the mesh
+                await interface.make_interface(self._own.key, self._own.address, firewall.closed)
+
+    async def _wanted(self, own: _Own, peers: Sequence[Peer]) -> list[WantedPeer]:
+        connected = await interface.connected_networks()
+        wanted = []
+        for peer in peers:
+            addresses = await endpoints.resolve(peer.endpoints)
+            chosen = endpoints.choose(addresses, connected, self._firewall.closed)
+            allowed = {IPv4Network(peer.mesh_address)} | ({peer.pod_cidr} if peer.pod_cidr is not None else set())
+            wanted.append(
+                WantedPeer(
+                    public_key=peer.public_key,
+                    psk=mesh_psk(own.secret, own.public_key, peer.public_key),
+                    endpoint=Endpoint(chosen, MESH_PORT) if chosen is not None else None,
+                    allowed=frozenset(allowed),
+                )
+            )
+        return wanted
+
+    async def _fit(self, peers: Sequence[WantedPeer]) -> None:
+        addresses = [peer.endpoint.address for peer in peers if peer.endpoint is not None]
+        sizes = [(address, await interface.path_mtu(address)) for address in addresses]
+        self._mtu = endpoints.mtu((address, size) for address, size in sizes if size is not None)
+        await interface.set_mtu(self._mtu)
+
+    async def _keep(self, news: asyncio.Event) -> None:
+        """Apply what is read, and what is there already again and again."""
+        looks = 0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REPAIR):
+                    await news.wait()
+            news.clear()
+            looks += 1
+            try:
+                await self._apply()
+                if looks % RULES_EVERY == 0:
+                    await self._rules.repair()
+            except AgentError as error:
+                _LOG.warning("the mesh stays as it is: %s", error)
+                await asyncio.sleep(error.delay if isinstance(error, TemporaryError) else 0)
+
+    async def _apply(self) -> None:
+        own, followers = self._started(), self._followers
+        if followers is None or (identities := followers[0].records) is None:
+            return
+        known = Known(
+            address=own.address,
+            public_key=own.public_key,
+            mesh=self._firewall.mesh,
+            pods=self._firewall.pods,
+            own_pods=self._firewall.own_pods,
+            held=self._held,
+        )
+        judgement = judge(known, identities, followers[1].records)
+        for refusal in set(judgement.refusals).difference(self._refusals):
+            _LOG.error("%s: refused", refusal)
+        self._refusals = judgement.refusals
+        await interface.make_interface(own.key, own.address, self._firewall.closed)
+        await self.set_peers(judgement.peers)
+        if judgement.own_pods is not None:
+            if judgement.own_pods != self._firewall.own_pods:
+                await self._load(replace(self._firewall, own_pods=judgement.own_pods))
+            pod_network.write_configuration(judgement.own_pods, self._mtu)
+
+
+def _check_apart(own: _Own, peers: Sequence[WantedPeer]) -> None:
+    keys_seen = {own.public_key}
+    networks = [IPv4Network(own.address)]
+    for peer in peers:
+        if peer.public_key in keys_seen or any(one.overlaps(other) for one in peer.allowed for other in networks):
+            raise PermanentError("peers: expected keys and addresses of their own, got two with the same")
+        keys_seen.add(peer.public_key)
+        networks += peer.allowed

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Loading rules into the kernel with `nft`, and seeing whether they are still there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from node_agent.errors import PermanentError, TemporaryError
+from node_agent.network.firewall import rules
+from node_agent.network.names import TABLE
+
+if TYPE_CHECKING:
+    from node_agent.network.firewall import Firewall
+
+TIMEOUT: Final = 60.0  # seconds for one call; in an emulated machine the first takes some
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Rules:
+    """The rules of this node in the kernel. They stay there when this program ends."""
+
+    def __init__(self) -> None:
+        self._wanted = ""
+        self._shown = ""
+
+    async def load(self, firewall: Firewall) -> None:
+        """Replace the rules in one transaction: at every moment the old ones hold, or the new ones.
+
+        Raises:
+            PermanentError: the kernel does not take them.
+            TemporaryError: `nft` did not end in time.
+        """
+        self._wanted = rules(firewall)
+        await self._load()
+
+    async def repair(self) -> None:
+        """Load them again where somebody changed them.
+
+        Raises:
+            PermanentError: the kernel does not take them.
+            TemporaryError: `nft` did not end in time.
+        """
+        if self._wanted and await _show() != self._shown:
+            _LOG.error("somebody changed the nftables table %s: it is put right", TABLE)
+            await self._load()
+
+    async def _load(self) -> None:
+        await _nft("-f", "-", text=self._wanted)
+        self._shown = await _show()
+
+
+async def _show() -> str:
+    try:
+        return await _nft("--stateless", "list", "table", "inet", TABLE)
+    except PermanentError:  # there is none
+        return ""
+
+
+async def _nft(*arguments: str, text: str = "") -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "nft",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise PermanentError(f"cannot run nft: {error.strerror}") from None
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            output, errors = await process.communicate(text.encode())
+    except TimeoutError:
+        raise TemporaryError(f"nft {arguments[0]}: no end within {TIMEOUT:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise PermanentError(
+            f"nft {' '.join(arguments)}: {errors.decode(errors='replace').strip()[:500]}",
+            hint="does the kernel of this image have nf_tables, with sets, NAT and conntrack?",
+        )
+    return output.decode()
