@@ -28,7 +28,7 @@ def equal(one: Value, other: Value, type_: Type) -> bool:  # noqa: PLR0911 - a t
         case Collection(_, element), list(), list():
             return all(equal(*pair, element) for pair in zip(one, other, strict=True))
         case Tuple(elements), list(), list():
-            return all(equal(*pair, element) for *pair, element in zip(one, other, elements, strict=True))
+            return all(equal(a, b, item) for a, b, item in zip(one, other, elements, strict=True))
     return False
 
 

@@ -7,8 +7,8 @@
 3. Otherwise every computed value that the configuration leaves open may change: it becomes unknown, at any depth, where
    no modifier knows better.
 
-Elements of lists are taken for the same as those at the same index before, elements of maps by key, and elements of sets
-by everything that the configuration says about them.
+Elements of lists are taken for the same as those at the same index before, elements of maps by key, and elements of
+sets by everything that the configuration says about them.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class _Merge:
         planned = self._value(attribute, config, prior, path, exists=owner is not None)
         if not attribute.field.modifiers:
             return planned
-        change = ValueChange(*(load(attribute.kind, value) for value in (config, prior, planned)), owner is not None)
+        kind = attribute.kind
+        change = ValueChange(load(kind, config), load(kind, prior), load(kind, planned), exists=owner is not None)
         before = change.planned
         for modify in attribute.field.modifiers:
             modify(change)
@@ -165,15 +166,21 @@ def _attribute_fits(attribute: Attribute, config: Value, prior: Value) -> bool:
         return True
     if config is None and declared.default is not MISSING:
         config = attribute.default
-    nested = attribute.nested
-    if nested is None or not isinstance(config, list | dict) or type(config) is not type(prior):
-        return equal(config, prior, attribute.kind.wire_type) or _means_the_same(attribute, prior, config)
-    if attribute.nesting is Nesting.SINGLE:
-        return _fits(nested, config, prior)
-    if attribute.nesting is Nesting.MAP:
-        return config.keys() == prior.keys() and all(_fits(nested, config[key], prior[key]) for key in config)
-    if len(config) != len(prior):
-        return False
-    if attribute.nesting is Nesting.LIST:
-        return all(_fits(nested, *pair) for pair in zip(config, prior, strict=True))
-    return all(before is not None for _, before in _matched(nested, config, prior))
+    if attribute.nested:
+        return _elements_fit(attribute.nested, attribute.nesting, config, prior)
+    return equal(config, prior, attribute.kind.wire_type) or _means_the_same(attribute, prior, config)
+
+
+def _elements_fit(schema: ObjectSchema, nesting: Nesting, config: Value, prior: Value) -> bool:
+    match nesting, config, prior:
+        case Nesting.SINGLE, dict(), dict():
+            return _fits(schema, config, prior)
+        case Nesting.MAP, dict(), dict():
+            return config.keys() == prior.keys() and all(_fits(schema, config[key], prior[key]) for key in config)
+        case _, list(), list() if len(config) != len(prior):
+            return False
+        case Nesting.LIST, list(), list():
+            return all(_fits(schema, *pair) for pair in zip(config, prior, strict=True))
+        case Nesting.SET, list(), list():
+            return all(before is not None for _, before in _matched(schema, config, prior))
+    return bool(config == prior)

@@ -34,7 +34,7 @@ def write_only_problems(schema: ObjectSchema, config: dict[str, Value], path: Pa
     for name, attribute in schema.attributes.items():
         value = config.get(name)
         if attribute.field.write_only and value is not None:
-            detail = "This Terraform would store it in the state. Write-only arguments need Terraform 1.11, or OpenTofu 1.11."
+            detail = "This Terraform would store it in the state; Terraform 1.11 and OpenTofu 1.11 do not."
             yield Problem("Write-only argument not supported", detail, path / name)
         for step, element in attribute.elements(value):
             if attribute.nested:
