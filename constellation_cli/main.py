@@ -24,7 +24,10 @@ from constellation_cli.components import list as components
 from constellation_cli.components import verify as component_hashes
 from constellation_cli.errors import ExitStatus
 from constellation_cli.evidence import collect, inspect, verify
-from constellation_cli.image import predict
+from constellation_cli.image import diff, predict, sign, upload
+from constellation_cli.image import inspect as image_contents
+from constellation_cli.image import list as images
+from constellation_cli.image import verify as image_verdict
 from constellation_cli.join_config import check as join_config_check
 from constellation_cli.join_config import history, rollback
 from constellation_cli.join_config import set as join_config
@@ -136,8 +139,14 @@ _add(_components, "verify", component_hashes.verify_components, component_hashes
 _add(_components, "path", path.print_paths, path.EXAMPLES)
 app.add_typer(_components, name="components")
 
-_image = _group("Node images.")
+_image = _group("Node images: what they measure, who signed them, what is in them, and where they are.")
+_add(_image, "list", images.list_images, images.EXAMPLES)
 _add(_image, "predict", predict.predict_image, predict.EXAMPLES)
+_add(_image, "sign", sign.sign_measurements, sign.EXAMPLES)
+_add(_image, "verify", image_verdict.verify_folder, image_verdict.EXAMPLES)
+_add(_image, "inspect", image_contents.inspect_image, image_contents.EXAMPLES)
+_add(_image, "diff", diff.diff_images, diff.EXAMPLES)
+_add(_image, "upload", upload.upload_image, upload.EXAMPLES)
 app.add_typer(_image, name="image")
 
 _policy = _group("What is acceptable: the file that `evidence verify` judges by.")

@@ -13,13 +13,14 @@ from constellation_cli.output import Output, OutputFormat, Table, emit, name_val
 
 EXAMPLES: Final = (
     "constellation image predict node.efi",
+    "constellation image predict ~/.local/share/constellation/images/node",
     "constellation image predict -o json node.efi > measurements.json",
     "constellation image predict --phases enter-initrd:leave-initrd:sysinit:ready node.efi",
 )
 
 
 def predict_image(
-    uki: Annotated[Path, typer.Argument(metavar="UKI", help="Unified kernel image (.efi).")],
+    uki: Annotated[Path, typer.Argument(metavar="UKI", help="Unified kernel image (.efi), or the folder of an image.")],
     phases: Annotated[
         str,
         typer.Option(help="Phases of the boot that are over, joined by colons; none where systemd does not measure."),
@@ -37,7 +38,9 @@ def predict_image(
     """
     from attestation.measured_boot.predict import predict_file
     from constellation_cli.progress import waiting_for
+    from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 
+    uki = ImageFolder.open(uki).require(ImageFile.UKI) if uki.is_dir() else uki
     with waiting_for(f"the measurements of {uki}"):
         prediction = predict_file(uki, phases=phases, secure_boot=secure_boot)
     record = prediction.to_mapping()

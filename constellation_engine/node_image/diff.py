@@ -211,7 +211,8 @@ def _reasons(before: Prediction, after: Prediction, register: int) -> Iterator[s
     for name in names:
         one, other = found[0].get(name), found[1].get(name)
         if one != other:
-            yield name if one and other else f"{name} ({Change.REMOVED if one else Change.ADDED})"
+            what = "unified kernel image" if name == "image" else name
+            yield what if one and other else f"{what} ({Change.REMOVED if one else Change.ADDED})"
 
 
 def _words(before: str, after: str) -> WordDifference:
