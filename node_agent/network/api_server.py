@@ -20,6 +20,7 @@ import json
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -30,7 +31,6 @@ from node_agent.errors import TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 CONNECTING: Final = 30.0  # seconds; a handshake takes some in an emulated machine
 SILENCE: Final = 150.0  # seconds; an API server sends a bookmark every minute
@@ -198,15 +198,21 @@ def read_address(kubeconfig: Path) -> Address:
         record = yaml.safe_load(kubeconfig.read_text())
         cluster = record["clusters"][0]["cluster"]
         url = urlsplit(cluster["server"])
-        authority = base64.b64decode(cluster["certificate-authority-data"], validate=True).decode()
+        authority = _authority(cluster)
         port = url.port or 443
     except OSError as error:
-        raise TemporaryError(f"cannot read {kubeconfig}: {error.strerror}") from None
+        raise TemporaryError(f"cannot read {error.filename}: {error.strerror}") from None
     except (yaml.YAMLError, KeyError, IndexError, TypeError, AttributeError, ValueError, binascii.Error):
         raise TemporaryError(f"{kubeconfig}: expected a kubeconfig with a cluster, got something else") from None
     if url.scheme != "https" or not url.hostname:
         raise TemporaryError(f"{kubeconfig}: expected an https server, got {cluster['server']!r:.200}")
     return Address(url.hostname, port, authority)
+
+
+def _authority(cluster: dict[str, str]) -> str:
+    if "certificate-authority" in cluster:
+        return Path(cluster["certificate-authority"]).read_text()
+    return base64.b64decode(cluster["certificate-authority-data"], validate=True).decode()
 
 
 def _client_tls(address: Address, certificate: Path) -> ssl.SSLContext:

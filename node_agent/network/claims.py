@@ -144,11 +144,9 @@ def judge(known: Known, identities: Iterable[Identity], ranges: Iterable[PodRang
     """
     refusals: list[str] = []
     everyone = list(identities)
-    own = next((identity.peer.name for identity in everyone if identity.peer.mesh_address == known.address), None)
+    own = _own_name(known, everyone)
     if own is None:  # 1
-        raise TemporaryError(
-            f"expected a NodeIdentity with our mesh address {known.address}, got {len(everyone)} others"
-        )
+        raise TemporaryError(f"expected a NodeIdentity with our address {known.address}, got {len(everyone)} others")
     peers = _admitted(known, [identity for identity in everyone if identity.peer.name != own], refusals)
     by_name = _believable(own, known, ranges)
     if by_name is None:
@@ -158,6 +156,13 @@ def judge(known: Known, identities: Iterable[Identity], ranges: Iterable[PodRang
     own_pods = known.own_pods or _own_range(known, by_name.get(own), refusals)
     with_pods = _with_pods(replace(known, own_pods=own_pods), peers, by_name, refusals)
     return Judgement(name=own, peers=tuple(with_pods), own_pods=own_pods, refusals=tuple(refusals))
+
+
+def _own_name(known: Known, everyone: Iterable[Identity]) -> str | None:
+    """Give the name of this node. Its key may be a newer one than the object says."""
+    ours = (identity for identity in everyone if identity.peer.mesh_address == known.address)
+    own = min(ours, key=lambda found: (found.peer.public_key != known.public_key, found.created), default=None)
+    return own.peer.name if own is not None else None
 
 
 def _admitted(known: Known, others: list[Identity], refusals: list[str]) -> list[Peer]:

@@ -11,7 +11,7 @@ import base64
 import errno
 import importlib
 import logging
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from node_agent.network.names import INSIDE, MESH_INTERFACE, MESH_PORT
 from node_agent.network.reconciling import Endpoint, FoundPeer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from node_agent.network.reconciling import Changes, WantedPeer
 
 _KIND: Final = "wireguard"
-_NO_PSK: Final = bytes(32)
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -144,7 +143,7 @@ async def change_peers(wanted: Changes) -> None:
         TemporaryError: the kernel refuses.
     """
     with _asking("change the peers of the mesh"):
-        async with _pyroute2().AsyncWireGuard() as netlink:
+        async with _wireguard() as netlink:
             for key in wanted.removed:
                 await netlink.set(MESH_INTERFACE, peer={"public_key": base64.b64encode(key), "remove": True})
             for peer in wanted.written:
@@ -154,6 +153,13 @@ async def change_peers(wanted: Changes) -> None:
 def _pyroute2() -> Any:  # noqa: ANN401 - it has no types
     """Import it when it is needed: that takes a second, or ten in an emulated machine, and 12 MiB."""
     return importlib.import_module("pyroute2")
+
+
+@asynccontextmanager
+async def _wireguard() -> AsyncIterator[Any]:
+    async with _pyroute2().AsyncWireGuard() as netlink:
+        await netlink.setup_endpoint()  # asks the kernel for WireGuard's number
+        yield netlink
 
 
 async def _link(netlink: Any) -> int:  # noqa: ANN401
@@ -174,7 +180,7 @@ async def _set_key(key: X25519PrivateKey) -> None:
     (found, *_) = await _device()
     public = base64.b64encode(key.public_key().public_bytes_raw())
     if (found.get("public_key"), found.get("listen_port")) != (public, MESH_PORT):
-        async with _pyroute2().AsyncWireGuard() as netlink:
+        async with _wireguard() as netlink:
             private = base64.b64encode(key.private_bytes_raw())
             await netlink.set(MESH_INTERFACE, private_key=private, listen_port=MESH_PORT)
 
@@ -191,17 +197,17 @@ async def _set_address(netlink: Any, index: int, address: IPv4Address) -> None: 
 
 async def _device() -> list[Any]:
 
-    async with _pyroute2().AsyncWireGuard() as netlink:
+    async with _wireguard() as netlink:
         return [record async for record in await netlink.info(MESH_INTERFACE)]
 
 
 def _found(attributes: Any) -> FoundPeer:  # noqa: ANN401
-    psk = base64.b64decode(attributes.get("preshared_key"))
+    psk = base64.b64decode(attributes.get("preshared_key") or b"")  # the later parts of a long peer lack it
     endpoint, handshake = attributes.get("endpoint"), attributes.get("last_handshake_time")
     seconds = handshake["tv_sec"] if handshake else 0
     return FoundPeer(
         public_key=base64.b64decode(attributes.get("public_key")),
-        psk=Secret(psk) if psk != _NO_PSK else None,
+        psk=Secret(psk) if any(psk) else None,
         endpoint=Endpoint(ip_address(endpoint["addr"]), endpoint["port"]) if endpoint else None,
         allowed=frozenset(ip_network(allowed["addr"]) for allowed in attributes.get("allowedips") or ()),
         keepalive=attributes.get("persistent_keepalive_interval") or 0,

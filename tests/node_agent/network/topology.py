@@ -170,9 +170,9 @@ def around_a_node() -> Iterator[Topology]:
         names = ("node", "outside", "peer", "pod")
         node, outside, peer, pod = (resources.enter_context(_namespace(name)) for name in names)
         node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-        _link(node, "eth0", outside, "eth0")
-        _link(node, "constellation0", peer, "mesh0")
-        _link(node, "port0", pod, "eth0")
+        link(node, "eth0", outside, "eth0")
+        link(node, "constellation0", peer, "mesh0")
+        link(node, "port0", pod, "eth0")
         for command in (
             "link add cni0 type bridge",
             "link set port0 master cni0",
@@ -208,7 +208,7 @@ def around_a_node() -> Iterator[Topology]:
         yield Topology(node, outside, peer, pod)
 
 
-def _link(one: Namespace, interface: str, other: Namespace, its_interface: str) -> None:
+def link(one: Namespace, interface: str, other: Namespace, its_interface: str) -> None:
     one.ip(f"link add {interface} type veth peer name {its_interface} netns {other.name}")
     one.ip(f"link set {interface} up")
     other.ip(f"link set {its_interface} up")
