@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a real machine has."""
+
+# ruff: noqa: PLC0415 - an emulated machine takes seconds for all of them: each is imported when its turn comes
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.roles import Role
+from node_agent.machine import Parts
+
+if TYPE_CHECKING:
+    from node_agent.image import ImageFacts
+    from node_agent.metadata.record import Metadata
+    from node_agent.metadata.source import MetadataSource
+    from node_agent.settings import Settings
+
+API_SERVER_PORT: Final = 6443
+
+
+class RealAssembly:
+    """Makes the parts of the machine that we run on.
+
+    Args:
+        settings: of the agent.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def source(self, facts: ImageFacts) -> MetadataSource:
+        """Give the source of metadata; all platforms so far have a config drive."""
+        from node_agent.metadata.config_drive import ConfigDrive
+
+        del facts
+        return ConfigDrive(self._settings.config_drive)
+
+    def parts(self, metadata: Metadata) -> Parts:
+        """Give the parts."""
+        from node_agent.disk import StateDisk
+        from node_agent.kubernetes import Kubernetes
+        from node_agent.power import MachinePower
+        from node_agent.remembering import RememberingMesh
+
+        settings = self._settings
+        serves = (API_SERVER_PORT, settings.init_port, settings.recover_port)
+        return Parts(
+            disk=StateDisk(settings.state_disk, mount_point=settings.state),
+            mesh=RememberingMesh(tcp_ports=serves if metadata.role is Role.CONTROL_PLANE else ()),
+            kubernetes=Kubernetes(prepare_containerd=_prepare_containerd),
+            power=MachinePower(),
+        )
+
+
+async def _prepare_containerd() -> None:
+    """Give containerd the images of the measured root, and the devices that sign evidence."""
+    from node_agent.container_store import seed
+    from node_agent.evidence_runtime import write_evidence_runtime
+
+    await asyncio.to_thread(seed)
+    await asyncio.to_thread(write_evidence_runtime)

@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Later boot: the disk belongs to a cluster, and somebody who knows its key has to open it.
+
+A join service gives the key to the machine that it knows (rejoin). Where none is left, an administrator gives the key
+material to control planes (recover). Whoever comes first:
+
+1. The disk opens with the key, or the key is not its own.
+2. What the disk remembers is the cluster whose keys these are (attack: a disk of another cluster, with its key).
+3. The boot is marked: from here on, an error ends in another boot.
+4. The mesh comes up with the peers that the disk remembers: control planes that all stopped meet there.
+5. The kubelet starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.channel.server import AttestedServer
+from constellation_core.channel.turns import Turns
+from constellation_core.keys.opening import open_provider
+from constellation_core.roles import Role
+from node_agent.errors import AgentError, PermanentError, TemporaryError
+from node_agent.first_boot import PAUSE, REFUSED, ROUND, join_services
+from node_agent.joining import ask_again
+from node_agent.loops import background, words
+from node_agent.membership import ClusterKeys, Membership, peers_of
+from node_agent.phases import Phase
+from node_agent.recover_server import RecoverService
+from node_agent.secret_guard import ATTEMPTS, SecretGuard
+from node_agent.self_image import look_at_self
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from constellation_core.keys.key_material import KeyMaterial
+    from node_agent.machine import Machine
+    from node_agent.parts import Peer
+
+GRACE: Final = 2.0  # seconds in which the answer to a recovery goes out
+
+
+class LaterBoot:
+    """A machine whose disk belongs to a cluster.
+
+    Args:
+        machine: this one.
+        disk: LUKS UUID of its disk, by its header's word.
+    """
+
+    def __init__(self, machine: Machine, disk: UUID) -> None:
+        self._machine = machine
+        self._disk = disk
+        self._turn = asyncio.Lock()
+        self._unlocked: asyncio.Future[tuple[Membership, ClusterKeys]] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Wait until the disk is open, and be the node that it is.
+
+        Raises:
+            PermanentError: that does not work; whether the boot is marked says what that means.
+        """
+        machine = self._machine
+        server = await self._listen() if machine.metadata.role is Role.CONTROL_PLANE else None
+        await machine.protect()
+        recover = f", or for recovery on port {server.port}" if server is not None else ""
+        machine.reporter.enter(Phase.LOCKED, f"disk {self._disk} waits for a join service{recover}")
+        try:
+            async with background(self._rejoin()) as rejoining:
+                rejoining.add_done_callback(self._give_up)
+                membership, keys = await self._unlocked
+        finally:
+            if server is not None:
+                await server.drain(GRACE)
+        await self._start(membership, keys)
+
+    async def _start(self, membership: Membership, keys: ClusterKeys) -> None:
+        machine = self._machine
+        machine.membership = membership
+        machine.reporter.enter(Phase.STARTING_KUBERNETES, f"node {membership.name} of cluster {membership.short_id}")
+        await machine.enter_mesh(membership, keys)  # 4
+        await machine.set_up(machine.parts.kubernetes.start_kubelet)  # 5
+
+    async def _listen(self) -> AttestedServer:
+        machine = self._machine
+        known = machine.metadata.recovery_secret_hash
+        service = RecoverService(SecretGuard(known) if known else None, Turns(ATTEMPTS), self._recover)
+        server = AttestedServer([service], issuer=machine.device, image=machine.image.signed, turns=Turns())
+        await server.start(machine.settings.host, machine.settings.recover_port)
+        return server
+
+    async def _recover(self, material: KeyMaterial) -> None:
+        """Open the disk with what an administrator gave."""
+        async with open_provider(material) as provider:
+            keys = await ClusterKeys.derive(provider, self._disk, None)
+        await self._unlock(keys, ())
+
+    async def _rejoin(self) -> None:
+        """Ask join services until one gives the key."""
+        machine = self._machine
+        itself = await asyncio.to_thread(look_at_self, machine.device, machine.registers, machine.image)
+        while not self._unlocked.done():
+            services = await join_services(machine)
+            if not services:
+                await asyncio.sleep(PAUSE)
+                continue
+            try:
+                ticket = await ask_again(
+                    services,
+                    str(self._disk),
+                    verifier=itself.verifier(machine.image),
+                    issuer=machine.device,
+                    timeout=ROUND,
+                    progress=machine.reporter.note,
+                )
+                await self._unlock(ClusterKeys.of_ticket(ticket), peers_of(ticket.mesh_peers))
+            except TemporaryError as error:
+                machine.reporter.note(words(error))
+            except PermanentError as error:
+                if machine.marked:
+                    raise
+                machine.reporter.note(words(error))
+                await asyncio.sleep(REFUSED)
+
+    def _give_up(self, rejoining: asyncio.Task[None]) -> None:
+        """End with the search for a join service, where that failed for good."""
+        error = None if rejoining.cancelled() else rejoining.exception()
+        if error is not None and not self._unlocked.done():
+            self._unlocked.set_exception(error)
+
+    async def _unlock(self, keys: ClusterKeys, peers: tuple[Peer, ...]) -> None:
+        """Open the disk, if nobody has done so before."""
+        async with self._turn:
+            if self._unlocked.done():
+                return
+            machine = self._machine
+            machine.reporter.enter(Phase.UNLOCKING, f"disk {self._disk}")
+            try:
+                membership = await self._open(keys)
+                await machine.mark(keys, membership.measurement_salt)  # 3
+            except AgentError as error:
+                if machine.marked:
+                    self._unlocked.set_exception(error)
+                else:
+                    await machine.parts.disk.close()
+                    machine.reporter.enter(Phase.LOCKED, words(error))
+                raise
+            known = {peer.name: peer for peer in (*membership.peers, *peers)}
+            self._unlocked.set_result((membership.with_peers(known.values()), keys))
+
+    async def _open(self, keys: ClusterKeys) -> Membership:
+        machine, disk = self._machine, self._machine.parts.disk
+        await machine.insist(lambda: disk.open(keys.disk))  # 1
+        await machine.insist(disk.mount)
+        membership = Membership.load(machine.settings.state)
+        salt = keys.salt if keys.salt is not None else membership.measurement_salt
+        if keys.cluster_id(salt) != membership.cluster_id:  # 2
+            raise PermanentError("the keys are those of another cluster than the disk's")
+        try:
+            await machine.insist(disk.grow)
+        except PermanentError as error:  # it has as much room as before
+            machine.reporter.note(f"the disk does not grow: {words(error)}")
+        return membership

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a node (design, section 2), from power-on to serving.
+
+    start → evidence? → lock state (register 15)
+      zero: state disk adopted?  no  → first boot: init ∥ join
+                                 yes → later boot: rejoin ∥ recover
+      set:  this boot belongs to a cluster → go on
+
+What cannot go on before the mark waits, says why, and touches nothing. What cannot go on after it says why, forgets all
+keys, and boots again. There is never a prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from attestation.errors import AttestationError
+from node_agent.addresses import add_addresses, own_addresses
+from node_agent.device import NodeDevice
+from node_agent.errors import AgentError, PermanentError, TemporaryError
+from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
+from node_agent.loops import insist, words
+from node_agent.machine import Assembly, Machine
+from node_agent.parts import DiskKind
+from node_agent.phases import Phase
+
+if TYPE_CHECKING:
+    from node_agent.metadata.record import Metadata
+    from node_agent.reporter import Reporter
+    from node_agent.settings import Settings
+
+_LOG: Final = logging.getLogger(__name__)
+
+FOLLOW_AGAIN: Final = 5.0  # seconds until the cluster is asked again who is in it
+WIPE: Final = 20.0  # seconds to close what holds keys
+POWER_OFF: Final = "power the machine off, and change what is wrong"
+
+
+class StateMachine:
+    """One node.
+
+    Args:
+        settings: of the agent.
+        reporter: tells what happens.
+        assembly: makes what is steered.
+    """
+
+    def __init__(self, settings: Settings, reporter: Reporter, assembly: Assembly) -> None:
+        self._settings = settings
+        self._reporter = reporter
+        self._assembly = assembly
+        self._machine: Machine | None = None
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        async with AsyncExitStack() as afterwards:
+            try:
+                await self._live(afterwards)
+            except AgentError as error:
+                await self._end(error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, a marked boot must not go on with it
+                _LOG.exception("this should not happen")
+                await self._end(PermanentError(f"{type(error).__name__}: {error}", hint="please report this"))
+
+    async def _live(self, afterwards: AsyncExitStack) -> None:
+        machine = self._machine = await self._look_around()
+        if machine.marked:
+            await self._go_on(machine)
+        else:
+            await self._begin(machine, afterwards)
+        await self._serve(machine)
+
+    async def _look_around(self) -> Machine:
+        """Find out what this machine is, what it booted, and who it is to be."""
+        settings, reporter = self._settings, self._reporter
+        warming = asyncio.create_task(asyncio.to_thread(importlib.import_module, "node_agent.first_boot"))
+        facts = ImageFacts.read(settings.image)
+        reporter.know(image=facts.title, variant=facts.variant.value, debug=facts.profile is Profile.DEBUG)
+        reporter.enter(Phase.STARTING, "looking for the device that speaks for this machine")
+        device = NodeDevice(facts.variant, settings.run, tpm=settings.tpm)
+        registers = await self._registers(device)
+        reporter.know(registers=registers)
+        reporter.enter(Phase.METADATA, "who is this machine to be?")
+        image, source = await self._image(facts), self._assembly.source(facts)
+        metadata = await insist(source.read, patience=float("inf"), report=reporter.note)
+        reporter.know(node=metadata.name, role=metadata.role.value)
+        await self._take_addresses(metadata)
+        await warming
+        return Machine(
+            settings=settings,
+            facts=facts,
+            image=image,
+            device=device,
+            registers=registers,
+            metadata=metadata,
+            source=source,
+            parts=self._assembly.parts(metadata),
+            reporter=reporter,
+            marked=device.marked(registers),
+        )
+
+    async def _registers(self, device: NodeDevice) -> dict[int, bytes]:
+        """Wait for the device, and read what booted."""
+
+        async def read() -> dict[int, bytes]:
+            try:
+                return await asyncio.to_thread(device.registers)
+            except AttestationError as error:
+                raise TemporaryError(str(error), hint=error.hint) from None
+
+        return await insist(read, patience=self._settings.device_patience, report=self._reporter.note)
+
+    async def _image(self, facts: ImageFacts) -> TrustedImage:
+        settings = self._settings
+
+        async def take() -> TrustedImage:
+            return await asyncio.to_thread(take_manifest, facts, settings.image, settings.esp, settings.image_copy)
+
+        image = await insist(take, patience=settings.device_patience, report=self._reporter.note)
+        if image.signed is None:
+            self._reporter.note("nobody has signed the measurements of this image")
+        return image
+
+    async def _take_addresses(self, metadata: Metadata) -> None:
+        if metadata.network:
+            await insist(
+                lambda: asyncio.to_thread(add_addresses, metadata.network),
+                patience=self._settings.device_patience,
+                report=self._reporter.note,
+            )
+        self._reporter.know(addresses=own_addresses())
+
+    async def _begin(self, machine: Machine, afterwards: AsyncExitStack) -> None:
+        """Become a node, or become it again."""
+        state = await machine.insist(machine.parts.disk.examine)
+        if state.kind is DiskKind.FOREIGN:
+            raise PermanentError(
+                f"the state disk is not ours: {state.reason}", hint="attach an empty disk: this one is left as it is"
+            )
+        if state.kind.may_be_formatted:
+            from node_agent.first_boot import FirstBoot  # noqa: PLC0415 - a node has few of these boots
+
+            await FirstBoot(machine, afterwards).run()
+        elif (disk := state.uuid) is not None:
+            from node_agent.later_boot import LaterBoot  # noqa: PLC0415 - and many of those
+
+            await LaterBoot(machine, disk).run()
+
+    async def _go_on(self, machine: Machine) -> None:
+        """Go on with a boot that an agent before us has marked."""
+        del machine
+        raise PermanentError("this boot belongs to a cluster, and its keys went with the agent that had them")
+
+    async def _serve(self, machine: Machine) -> None:
+        """Be a node of the cluster: keep the mesh as the cluster wants it."""
+        membership = machine.membership
+        if membership is None:
+            raise PermanentError("this node does not know its cluster")
+        self._reporter.know(node=membership.name, role=membership.role.value, addresses=own_addresses())
+        self._reporter.enter(Phase.SERVING, f"node of cluster {membership.short_id}")
+        while True:
+            try:
+                await machine.parts.mesh.follow(self._settings.kubelet, machine.learn_peers)
+            except AgentError as error:
+                self._reporter.note(f"mesh: {words(error)}")
+            await asyncio.sleep(FOLLOW_AGAIN)
+
+    async def _end(self, error: AgentError) -> None:
+        """Say why it does not go on: wait for people, or forget all keys and boot again."""
+        machine = self._machine
+        if machine is None or not machine.marked:
+            self._reporter.enter(Phase.FAILED, str(error), hint=error.hint or POWER_OFF)
+            await asyncio.Event().wait()
+            return
+        self._reporter.enter(Phase.REBOOTING, str(error), hint=error.hint)
+        for forget in (machine.parts.mesh.close, machine.parts.disk.close):
+            try:
+                async with asyncio.timeout(WIPE):
+                    await forget()
+            except (AgentError, TimeoutError, OSError) as trouble:  # the boot that follows forgets the rest
+                self._reporter.note(f"{type(trouble).__name__}: {trouble}")
+        await asyncio.sleep(self._settings.reading_time)
+        await machine.parts.power.reboot()
+        await asyncio.Event().wait()

@@ -1,0 +1,304 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that is switched on, cut off and switched on again: real TPM, real channel, fake parts.
+
+machine = FakeMachine(tmp_path, name="control-0", role="control-plane")
+async with machine.booted() as boot:
+await boot.reached(Phase.WAITING)
+async with boot.administrator() as channel:
+...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from attestation.policy import Policy
+from attestation.testing.swtpm import running_swtpm
+from attestation.tpm.client import Tpm
+from constellation_core.channel.client import attested_channel
+from constellation_core.channel.verifier import PolicyVerifier
+from constellation_core.image_manifest import sign
+from node_agent.console import Console, View
+from node_agent.image import FOLDER, MANIFEST, SIGNATURE
+from node_agent.machine import Parts
+from node_agent.metadata.config_drive import ConfigDrive
+from node_agent.phases import FILE_NAME, Journal, Phase
+from node_agent.reporter import Reporter
+from node_agent.settings import Settings
+from node_agent.state_machine import StateMachine
+from node_agent.systemd import ServiceManager
+from node_agent.testing.moments import Moments
+from node_agent.testing.parts import FakeDisk, FakeKubernetes, FakeMesh, FakePower
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from attestation.testing.swtpm import Swtpm
+    from constellation_core.channel.client import AttestedChannel
+    from node_agent.image import ImageFacts
+    from node_agent.metadata.record import Metadata
+
+KUBERNETES: Final = "v1.36.4"
+COMPONENTS: Final = [{"name": "kubelet", "version": "1.36.4", "sha256": "ab" * 32}]
+IMAGE_KEY: Final = ec.derive_private_key(7, ec.SECP256R1())
+BOOT_TIME: Final = 20.0  # seconds that a test waits for a phase
+
+_MEASURED: Final = {register: hashlib.sha256(b"register %d" % register).digest() for register in (4, 9, 11)}
+MEASUREMENTS: Final = {
+    str(register): {"expected": value, "enforced": True}
+    for register, value in {
+        **{register: hashlib.sha256(bytes(32) + digest).hexdigest() for register, digest in _MEASURED.items()},
+        12: bytes(32).hex(),
+        13: bytes(32).hex(),
+    }.items()
+}
+"""What such a machine measures."""
+
+
+@dataclass(slots=True)
+class Boot:
+    """A machine that runs.
+
+    Attributes:
+        settings: of its agent.
+        disk: its disk.
+        mesh: its mesh.
+        kubernetes: its Kubernetes.
+        power: its power.
+        tpm: its TPM.
+        living: its agent.
+    """
+
+    settings: Settings
+    disk: FakeDisk
+    mesh: FakeMesh
+    kubernetes: FakeKubernetes
+    power: FakePower
+    tpm: Swtpm
+    machine: FakeMachine
+    living: asyncio.Task[None] = field(init=False)
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """What it says that it did."""
+        path = self.settings.run / FILE_NAME
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def phases(self) -> list[str]:
+        """Its phases in order, each once in a row."""
+        names = [entry["phase"] for entry in self.journal]
+        return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
+
+    @property
+    def said(self) -> str:
+        """Everything it said, as one text."""
+        return "\n".join(entry["detail"] for entry in self.journal)
+
+    @property
+    def screen(self) -> str:
+        """What its console shows."""
+        return self.settings.console.read_text()
+
+    async def reached(self, phase: Phase) -> None:
+        """Wait until it is in a phase.
+
+        Raises:
+            AssertionError: it does not get there; says where it is.
+        """
+        await self.until(lambda: self.phases[-1:] == [phase], f"phase {phase}")
+
+    async def heard(self, words: str) -> None:
+        """Wait until it has said something."""
+        await self.until(lambda: words in self.said, repr(words))
+
+    async def until(self, condition: Any, what: str) -> None:  # noqa: ANN401 - any call
+        """Wait until something is so."""
+        try:
+            async with asyncio.timeout(BOOT_TIME):
+                while not condition():
+                    if self.living.done():
+                        self.living.result()
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise AssertionError(f"no {what} within {BOOT_TIME:g} s; it said:\n{self.said}") from None
+
+    @asynccontextmanager
+    async def administrator(self, port: int) -> AsyncIterator[AttestedChannel]:
+        """Connect as an administrator does, who judges the machine."""
+        policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
+        async with attested_channel("127.0.0.1", port, verifier=PolicyVerifier(policies=[policy])) as channel:
+            yield channel
+
+    @property
+    def init_port(self) -> int:
+        """Where it says that it waits for init."""
+        return self._port_in(Phase.WAITING)
+
+    @property
+    def recover_port(self) -> int:
+        """Where it says that it waits for recovery."""
+        return self._port_in(Phase.LOCKED)
+
+    def _port_in(self, phase: Phase) -> int:
+        found = [re.search(r"on port (\d+)", entry["detail"]) for entry in self.journal if entry["phase"] == phase]
+        return next(int(match[1]) for match in found if match is not None)
+
+    def registers(self) -> dict[int, bytes]:
+        """Read the registers, when the agent does not."""
+        with Tpm.open(self.tpm.address) as tpm:
+            return tpm.pcr_read((4, 9, 11, 15))
+
+
+class FakeMachine:
+    """A machine: what stays when the power goes.
+
+    Args:
+        folder: where everything is.
+        metadata: what the platform says of it; name and role have defaults.
+    """
+
+    def __init__(self, folder: Path, **metadata: Any) -> None:  # noqa: ANN401 - as the format says
+        self.folder = folder
+        self.moments = Moments()
+        self.metadata: dict[str, Any] = {"version": 1, "name": "control-0", "role": "control-plane", **metadata}
+        self.settings: dict[str, Any] = {}
+        (folder / "tpm").mkdir(parents=True)
+        self._write_image()
+
+    @property
+    def image(self) -> Path:
+        """Facts of its image."""
+        return self.folder / "image"
+
+    @property
+    def esp(self) -> Path:
+        """Its ESP."""
+        return self.folder / "esp"
+
+    @property
+    def drive(self) -> Path:
+        """Its config drive."""
+        return self.folder / "drive"
+
+    def write_metadata(self, **changes: Any) -> None:  # noqa: ANN401 - as the format says
+        """Write the config drive, with what changes."""
+        self.metadata |= changes
+        self.drive.mkdir(exist_ok=True)
+        (self.drive / "metadata.json").write_text(json.dumps(self.metadata))
+
+    @asynccontextmanager
+    async def booted(self) -> AsyncIterator[Boot]:
+        """Switch the machine on; the end of the block is the end of the power."""
+        run, state = self.folder / "run", self.folder / "state"
+        shutil.rmtree(run, ignore_errors=True)
+        state.unlink(missing_ok=True)
+        run.mkdir()
+        if not (self.drive / "metadata.json").exists():
+            self.write_metadata()
+        with running_swtpm(self.folder / "tpm", endorsed=False) as tpm:
+            with Tpm.open(tpm.address) as registers:
+                for register, digest in _MEASURED.items():
+                    registers.pcr_extend(register, digest)
+            boot = self._boot(run, state, tpm)
+            try:
+                yield boot
+            finally:
+                boot.living.cancel()
+                await asyncio.gather(boot.living, return_exceptions=True)
+
+    def _boot(self, run: Path, state: Path, tpm: Swtpm) -> Boot:
+        settings = Settings(
+            **{
+                "image": self.image,
+                "esp": self.esp,
+                "config_drive": self.drive,
+                "state": state,
+                "run": run,
+                "console": run / "console",
+                "tpm": tpm.address,
+                "host": "127.0.0.1",
+                "init_port": 0,
+                "recover_port": 0,
+                "status_port": 0,
+                "device_patience": 1.0,
+                "reading_time": 0.0,
+                **self.settings,
+            }
+        )
+        settings.console.touch()
+        boot = Boot(
+            settings,
+            FakeDisk(self.folder / "disk", state, self.moments),
+            FakeMesh(self.moments),
+            FakeKubernetes(self.moments, state),
+            FakePower(self.moments),
+            tpm,
+            self,
+        )
+        with ServiceManager({}) as manager:
+            reporter = Reporter(Journal(run), Console(settings.console), manager, View())
+        boot.living = asyncio.create_task(StateMachine(settings, reporter, _Assembly(boot)).run())
+        return boot
+
+    def _write_image(self) -> None:
+        facts = {
+            "version": 1,
+            "name": "constellation",
+            "image_version": "1.0.0",
+            "variant": "qemu-vtpm",
+            "profile": "release",
+            "kubernetes": KUBERNETES,
+        }
+        self.image.mkdir()
+        (self.image / "image.json").write_text(json.dumps(facts))
+        public = IMAGE_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (self.image / "image.pub").write_bytes(public)
+        self.sign(MEASUREMENTS)
+
+    def sign(self, measurements: dict[str, Any], key: ec.EllipticCurvePrivateKey = IMAGE_KEY) -> None:
+        """Write a manifest onto the ESP."""
+        document = {
+            "version": 1,
+            "image": "constellation 1.0.0",
+            "variant": "qemu-vtpm",
+            "measurements": measurements,
+            "launch_digests": [],
+            "components": COMPONENTS,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "stub": "257.9",
+        }
+        signed = sign(json.dumps(document).encode(), key)
+        folder = self.esp / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).write_bytes(signed.document)
+        (folder / SIGNATURE).write_text(signed.signature_text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembly:
+    """Gives the parts of a boot."""
+
+    boot: Boot
+
+    def source(self, facts: ImageFacts) -> ConfigDrive:
+        del facts
+        return ConfigDrive(self.boot.settings.config_drive)
+
+    def parts(self, metadata: Metadata) -> Parts:
+        del metadata
+        boot = self.boot
+        return Parts(disk=boot.disk, mesh=boot.mesh, kubernetes=boot.kubernetes, power=boot.power)

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Machines, and administrators who know their secrets."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import bcrypt
+import pytest
+
+from attestation.policy import Policy
+from constellation_core.join_config import JoinConfig
+from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.keys.master_secret import MasterSecret
+from constellation_proto import init_pb2, join_pb2
+from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS, FakeMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+INIT_SECRET = b"correct horse battery staple"
+INIT_SECRET_HASH = bcrypt.hashpw(INIT_SECRET, bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path / "machine", init_secret_hash=INIT_SECRET_HASH)
+
+
+@pytest.fixture(scope="session")
+def master() -> MasterSecret:
+    return MasterSecret.random()
+
+
+@pytest.fixture
+def init_request(master: MasterSecret) -> Callable[..., init_pb2.InitRequest]:
+    def make(**changes: Any) -> init_pb2.InitRequest:
+        policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
+        fields: dict[str, Any] = {
+            "request_id": str(uuid.uuid4()),
+            "init_secret": INIT_SECRET,
+            "key_material": KeyMaterial.of(master).to_message(),
+            "measurement_salt": secrets.token_bytes(32),
+            "cluster_name": "mini",
+            "kubernetes_version": KUBERNETES,
+            "components": [join_pb2.Component(**component) for component in COMPONENTS],
+            "endpoint": "127.0.0.1:6443",
+            "certificate_sans": ["localhost", "127.0.0.1"],
+            "service_cidr": "10.96.0.0/16",
+            "pod_cidr": "10.244.0.0/16",
+            "join_config": JoinConfig(explicit=(policy,)).to_yaml(),
+        }
+        return init_pb2.InitRequest(**(fields | changes))
+
+    return make
