@@ -38,7 +38,7 @@ def master() -> MasterSecret:
 
 @pytest.fixture
 def init_request(master: MasterSecret) -> Callable[..., init_pb2.InitRequest]:
-    def make(**changes: Any) -> init_pb2.InitRequest:
+    def make(**changes: Any) -> init_pb2.InitRequest:  # noqa: ANN401 - as the message says
         policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
         fields: dict[str, Any] = {
             "request_id": str(uuid.uuid4()),
