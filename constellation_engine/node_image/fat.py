@@ -222,25 +222,37 @@ class _Entry(NamedTuple):
 
 
 def _read_folder(entries: bytes) -> Iterator[_Entry]:
-    """Give what is in a folder, without itself and the one above."""
-    parts: list[str] = []
+    """Give what is in a folder, without itself and the one above. Firmware finds an entry by either of its names."""
+    parts: list[bytes] = []
+    seen: set[str] = set()
     for start in range(0, len(entries) - _ENTRY + 1, _ENTRY):
         entry = entries[start : start + _ENTRY]
         if not entry[0]:
             return
-        if entry[0] == _DELETED:
-            parts = []
-        elif entry[11] & 0x3F == _LONG_NAME:
-            if entry[0] & _LAST_PART:
-                parts = []
-            parts.insert(0, (entry[1:11] + entry[14:26] + entry[28:32]).decode("utf-16-le", "replace"))
-        elif entry[11] & _LABEL or entry[0] == ord("."):
-            parts = []
-        else:
-            name = "".join(parts).partition("\0")[0] or _short_name(entry)
+        if entry[0] != _DELETED and entry[11] & 0x3F == _LONG_NAME:
+            parts = [entry, *([] if entry[0] & _LAST_PART else parts)]
+            continue
+        if entry[0] not in (_DELETED, ord(".")) and not entry[11] & _LABEL:
+            short = _short_name(entry)
+            name = _long_name(parts, entry) or short
+            names = {name.casefold(), short.casefold()}
+            if seen & names:
+                raise MalformedError(f"{_WHAT}: two files in one folder are called {name}")
+            seen |= names
             cluster = int.from_bytes(entry[26:28] + entry[20:22], "little")
             yield _Entry(name, bool(entry[11] & _FOLDER), int.from_bytes(entry[28:32], "little"), cluster)
-            parts = []
+        parts = []
+
+
+def _long_name(parts: list[bytes], entry: bytes) -> str:
+    """Give the long name of an entry; empty where the parts before it are not its own."""
+    check = 0
+    for byte in entry[:11]:
+        check = ((check >> 1) + ((check & 1) << 7) + byte) & 0xFF
+    if any(part[0] & ~_LAST_PART != number or part[13] != check for number, part in enumerate(parts, 1)):
+        return ""
+    text = b"".join(part[1:11] + part[14:26] + part[28:32] for part in parts)
+    return text.decode("utf-16-le", "replace").partition("\0")[0]
 
 
 def _short_name(entry: bytes) -> str:

@@ -87,10 +87,10 @@ def compute_root_hash(data: memoryview, hashes: memoryview) -> bytes:
     levels = [_hash_blocks(data[: verity.data_size], verity)]
     while len(levels[-1]) > verity.block_size:
         levels.append(_hash_blocks(memoryview(levels[-1]), verity))
-    offset = verity.block_size
-    for level in reversed(levels):  # the top of the tree comes first
-        _compare(level, hashes[offset : offset + len(level)], is_lowest=level is levels[0])
-        offset += len(level)
+    end = verity.block_size + sum(map(len, levels))
+    for level in levels:  # the top of the tree comes first, but a changed block of data is what people want to know
+        _compare(level, hashes[end - len(level) : end], is_lowest=level is levels[0])
+        end -= len(level)
     return hashlib.sha256(verity.salt + levels[-1]).digest()
 
 

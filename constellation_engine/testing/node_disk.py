@@ -88,10 +88,13 @@ class _FatBuilder:
     def _folder(self, tree: Mapping[str, object]) -> bytes:
         entries = b""
         for index, (name, content) in enumerate(tree.items()):
+            short = f"FILE{index:04}BIN".encode()
             if isinstance(content, dict):
-                entries += _long_name(name) + _short_entry(index, 0x10, self._store(self._folder(content)), 0)
-            elif isinstance(content, bytes):
-                entries += _long_name(name) + _short_entry(index, 0x20, self._store(content), len(content))
+                dots = b"".join(_entry(one.ljust(11), 0x10, 0, 0) for one in (b".", b".."))
+                cluster, size, attributes = self._store(dots + self._folder(content)), 0, 0x10
+            else:
+                cluster, size, attributes = self._store(bytes(content)), len(bytes(content)), 0x20  # type: ignore[call-overload] # as above
+            entries += _long_name(name, short) + _entry(short, attributes, cluster, size)
         return entries
 
     def _store(self, content: bytes) -> int:
@@ -103,18 +106,22 @@ class _FatBuilder:
         return first
 
 
-def _long_name(name: str) -> bytes:
+def _long_name(name: str, short: bytes) -> bytes:
+    check = 0
+    for byte in short:
+        check = ((check >> 1) + ((check & 1) << 7) + byte) & 0xFF
     text = (name + "\0").encode("utf-16-le")
     text += b"\xff" * (-len(text) % 26)
     parts = [text[start : start + 26] for start in range(0, len(text), 26)]
+    last = len(parts)
     entries = [
         struct.pack(
             "<B10sBBB12sH4s",
-            number | (0x40 if number == len(parts) else 0),
+            number | (0x40 if number == last else 0),
             one[:10],
             0x0F,
             0,
-            0,
+            check,
             one[10:22],
             0,
             one[22:],
@@ -124,8 +131,8 @@ def _long_name(name: str) -> bytes:
     return b"".join(reversed(entries))
 
 
-def _short_entry(index: int, attributes: int, cluster: int, size: int) -> bytes:
-    return struct.pack("<11sB14xHI", f"FILE{index:04}BIN".encode(), attributes, cluster, size)
+def _entry(short: bytes, attributes: int, cluster: int, size: int) -> bytes:
+    return struct.pack("<11sB14xHI", short, attributes, cluster, size)
 
 
 def build_verity(data: bytes, *, salt: bytes = SALT) -> tuple[bytes, str]:
