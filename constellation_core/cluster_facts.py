@@ -9,6 +9,8 @@ measurementSalt: 8f1c…                # 32 bytes, hexadecimal
 kubernetesVersion: v1.36.4
 components: components-9b02…          # ConfigMap with the list of programs, named by its SHA-256
 meshNetwork: 10.213.0.0/16            # addresses of nodes in the mesh
+podNetwork: 10.244.0.0/16             # addresses of pods
+serviceNetwork: 10.96.0.0/12          # addresses of Services
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ DATA_KEY: Final = "cluster.yaml"
 """Key of the file in it."""
 
 DEFAULT_MESH_NETWORK: Final = ipaddress.IPv4Network("10.213.0.0/16")
-MESH_PREFIXES: Final = range(8, 29)  # a smaller network has no room for a cluster
+DEFAULT_POD_NETWORK: Final = ipaddress.IPv4Network("10.244.0.0/16")
+DEFAULT_SERVICE_NETWORK: Final = ipaddress.IPv4Network("10.96.0.0/12")
+PREFIXES: Final = range(8, 29)  # a smaller network has no room for a cluster
 MAX_SIZE: Final = 16 * 1024  # bytes
 
 _KNOWN: Final = (
@@ -43,6 +47,8 @@ _KNOWN: Final = (
     "kubernetesVersion",
     "components",
     "meshNetwork",
+    "podNetwork",
+    "serviceNetwork",
 )
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION: Final = re.compile(r"v\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -62,6 +68,8 @@ class ClusterFacts:
         kubernetes_version: as "v1.36.4".
         components: name of the ConfigMap with the list of programs.
         mesh_network: addresses of nodes in the mesh.
+        pod_network: addresses of pods.
+        service_network: addresses of Services.
     """
 
     name: str
@@ -70,6 +78,8 @@ class ClusterFacts:
     kubernetes_version: str
     components: str
     mesh_network: ipaddress.IPv4Network = DEFAULT_MESH_NETWORK
+    pod_network: ipaddress.IPv4Network = DEFAULT_POD_NETWORK
+    service_network: ipaddress.IPv4Network = DEFAULT_SERVICE_NETWORK
 
     @classmethod
     def from_yaml(cls, text: str) -> ClusterFacts:
@@ -94,6 +104,8 @@ class ClusterFacts:
                 "kubernetesVersion": self.kubernetes_version,
                 "components": self.components,
                 "meshNetwork": str(self.mesh_network),
+                "podNetwork": str(self.pod_network),
+                "serviceNetwork": str(self.service_network),
             }
         )
 
@@ -106,7 +118,9 @@ def _read(fields: Fields) -> ClusterFacts:
         measurement_salt=fields.hexadecimal("measurementSalt", SECRET_SIZE),
         kubernetes_version=fields.text("kubernetesVersion", _VERSION, "a version as v1.36.4"),
         components=fields.text("components", component_list.OBJECT_NAME, "components-<sha256>"),
-        mesh_network=_mesh_network(fields),
+        mesh_network=_network(fields, "meshNetwork", DEFAULT_MESH_NETWORK),
+        pod_network=_network(fields, "podNetwork", DEFAULT_POD_NETWORK),
+        service_network=_network(fields, "serviceNetwork", DEFAULT_SERVICE_NETWORK),
     )
 
 
@@ -123,15 +137,15 @@ def _endpoint(fields: Fields) -> str:
     return text
 
 
-def _mesh_network(fields: Fields) -> ipaddress.IPv4Network:
-    if "meshNetwork" not in fields:
-        return DEFAULT_MESH_NETWORK
-    expected = "a private IPv4 network as 10.213.0.0/16"
-    text = fields.text("meshNetwork", _NETWORK, expected)
+def _network(fields: Fields, name: str, default: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
+    if name not in fields:
+        return default
+    expected = f"a private IPv4 network as {default}"
+    text = fields.text(name, _NETWORK, expected)
     try:
         network = ipaddress.IPv4Network(text)
     except ValueError:
-        raise fields.wrong("meshNetwork", expected, text) from None
-    if not network.is_private or network.prefixlen not in MESH_PREFIXES or str(network) != text:
-        raise fields.wrong("meshNetwork", expected, text)
+        raise fields.wrong(name, expected, text) from None
+    if not network.is_private or network.prefixlen not in PREFIXES or str(network) != text:
+        raise fields.wrong(name, expected, text)
     return network

@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attestation.errors import AttestationError
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
+from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK, PREFIXES
 from constellation_core.component_list import Component, read_components
 from constellation_core.errors import ConfigError
 from constellation_core.join_config import JoinConfig
@@ -199,7 +199,7 @@ def _endpoint(text: str) -> str:
 
 def _network(name: str, text: str) -> IPv4Network:
     network = IPv4Network(text)
-    if not network.is_private or network.prefixlen > SMALLEST_PREFIXES[name]:
+    if not network.is_private or network.prefixlen not in range(PREFIXES[0], SMALLEST_PREFIXES[name] + 1):
         raise _wrong(f"a private network of at least /{SMALLEST_PREFIXES[name]}", text)
     return network
 

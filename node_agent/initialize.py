@@ -63,6 +63,7 @@ async def initialize(
         measurement_salt=order.measurement_salt,
         mesh_address=FIRST_MESH_ADDRESS,
         pod_cidr=order.pod_cidr,
+        service_cidr=order.service_cidr,
     )
     run.phase("mesh")
     await machine.enter_mesh(membership, keys)  # 3

@@ -163,7 +163,8 @@ class Machine:
         """
         mesh = self.parts.mesh
         key = mesh.load_or_make_key(self.settings.mesh_folder)
-        await self.insist(lambda: mesh.protect(membership.pod_cidr))
+        pods, services = membership.pod_cidr, membership.service_cidr
+        await self.insist(lambda: mesh.protect(pods, service_cidr=services))
         await self.insist(lambda: mesh.start(key=key, address=membership.mesh_address, secret=keys.measurement))
         await self.insist(lambda: mesh.set_peers(membership.peers))
         self.reporter.note(f"mesh: {membership.mesh_address}, {len(membership.peers)} peers")

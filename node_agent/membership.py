@@ -3,7 +3,8 @@
 """Of which cluster this node is: keys that open its disk, and what its disk remembers for the next boot.
 
     {"version": 1, "name": "control-0", "role": "control-plane", "cluster_id": "…", "measurement_salt": "…",
-     "mesh_address": "10.213.1.1", "pod_cidr": "10.244.0.0/16", "peers": [{"name": "worker-0", …}]}
+     "mesh_address": "10.213.1.1", "pod_cidr": "10.244.0.0/16", "service_cidr": "10.96.0.0/12",
+     "peers": [{"name": "worker-0", …}]}
 
 The file `membership.json` lies on the encrypted disk: who reads it had the disk's key. There is no secret in it.
 """
@@ -52,13 +53,14 @@ _KNOWN: Final = (
     "measurement_salt",
     "mesh_address",
     "pod_cidr",
+    "service_cidr",
     "peers",
 )
 _PEER: Final = ("name", "public_key", "mesh_address", "endpoints", "pod_cidr")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _ROLE: Final = re.compile("|".join(Role))
 _IPV4: Final = re.compile(r"[0-9.]{7,15}")
-_CIDR: Final = re.compile(r"([0-9.]{7,15}/[0-9]{1,2})?")
+_CIDR: Final = re.compile(r"[0-9.]{7,15}/[0-9]{1,2}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
@@ -112,7 +114,8 @@ class Membership:
         cluster_id: 32 bytes.
         measurement_salt: 32 bytes.
         mesh_address: of the node.
-        pod_cidr: addresses of all pods; None where nobody has told yet.
+        pod_cidr: addresses of all pods.
+        service_cidr: addresses of Services.
         peers: as far as they are known.
     """
 
@@ -121,7 +124,8 @@ class Membership:
     cluster_id: bytes
     measurement_salt: bytes
     mesh_address: IPv4Address
-    pod_cidr: IPv4Network | None
+    pod_cidr: IPv4Network
+    service_cidr: IPv4Network
     peers: tuple[Peer, ...] = ()
 
     @property
@@ -175,7 +179,8 @@ def _record_of(membership: Membership) -> dict[str, Any]:
         "cluster_id": membership.cluster_id.hex(),
         "measurement_salt": membership.measurement_salt.hex(),
         "mesh_address": str(membership.mesh_address),
-        "pod_cidr": str(membership.pod_cidr or ""),
+        "pod_cidr": str(membership.pod_cidr),
+        "service_cidr": str(membership.service_cidr),
         "peers": [
             {
                 "name": peer.name,
@@ -197,7 +202,8 @@ def _read(fields: Fields) -> Membership:
         cluster_id=fields.hexadecimal("cluster_id", SECRET_SIZE),
         measurement_salt=fields.hexadecimal("measurement_salt", SECRET_SIZE),
         mesh_address=_address(fields),
-        pod_cidr=_network(fields),
+        pod_cidr=_network(fields, "pod_cidr"),
+        service_cidr=_network(fields, "service_cidr"),
         peers=tuple(_peer(Fields(entry, "peer", _PEER)) for entry in fields.entries("peers", range(MAX_PEERS + 1))),
     )
 
@@ -208,7 +214,7 @@ def _peer(fields: Fields) -> Peer:
         public_key=base64.b64decode(fields.text("public_key", _BASE64, "32 bytes in base64")),
         mesh_address=_address(fields),
         endpoints=tuple(map(str, fields.entries("endpoints", range(64)))),
-        pod_cidr=_network(fields),
+        pod_cidr=_network(fields, "pod_cidr") if fields.any_text("pod_cidr") else None,
     )
 
 
@@ -220,12 +226,12 @@ def _address(fields: Fields) -> IPv4Address:
         raise fields.wrong("mesh_address", "an IPv4 address", text) from None
 
 
-def _network(fields: Fields) -> IPv4Network | None:
-    text = fields.text("pod_cidr", _CIDR, "an IPv4 network")
+def _network(fields: Fields, name: str) -> IPv4Network:
+    text = fields.text(name, _CIDR, "an IPv4 network")
     try:
-        return IPv4Network(text) if text else None
+        return IPv4Network(text)
     except ValueError:
-        raise fields.wrong("pod_cidr", "an IPv4 network", text) from None
+        raise fields.wrong(name, "an IPv4 network", text) from None
 
 
 def peers_of(messages: Iterable[join_pb2.MeshPeer]) -> tuple[Peer, ...]:

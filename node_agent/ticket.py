@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from constellation_core.component_list import Component
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError
-from node_agent.loops import foreign_errors
 from node_agent.membership import ClusterKeys, Membership, peers_of
 from node_agent.parts import ControlPlaneFile, JoinPlan
 
@@ -38,39 +37,45 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
         PermanentError: it did not work; whether the boot is marked says what that means.
     """
     keys, plan = ClusterKeys.of_ticket(ticket), _plan(machine, request, ticket)  # 1
-    peers = peers_of(ticket.mesh_peers)
-    cluster_id = await machine.mark(keys, ticket.measurement_salt)  # 2
-    membership = Membership(
-        name=plan.node_name,
-        role=plan.role,
-        cluster_id=cluster_id,
-        measurement_salt=ticket.measurement_salt,
-        mesh_address=plan.mesh_address,
-        pod_cidr=None,
-        peers=peers,
-    )
+    membership = _membership(plan, ticket, keys)
+    await machine.mark(keys, ticket.measurement_salt)  # 2
     await machine.enter_mesh(membership, keys)  # 3
     await machine.set_up(lambda report: machine.parts.kubernetes.join(plan, report))  # 4
     await machine.adopt(membership, keys)  # 5
 
 
+def _membership(plan: JoinPlan, ticket: join_pb2.Ticket, keys: ClusterKeys) -> Membership:
+    try:
+        return Membership(
+            name=plan.node_name,
+            role=plan.role,
+            cluster_id=keys.cluster_id(ticket.measurement_salt),
+            measurement_salt=ticket.measurement_salt,
+            mesh_address=plan.mesh_address,
+            pod_cidr=IPv4Network(ticket.pod_cidr),
+            service_cidr=IPv4Network(ticket.service_cidr),
+            peers=peers_of(ticket.mesh_peers),
+        )
+    except ValueError as error:
+        raise PermanentError(f"the ticket: {error}") from None
+
+
 def _plan(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) -> JoinPlan:
-    with foreign_errors("the ticket"):
-        try:
-            mesh_address = IPv4Address(ticket.mesh_address)
-            files = tuple(ControlPlaneFile(file.path, Secret(file.content)) for file in ticket.control_plane_files)
-            return JoinPlan(
-                node_name=machine.metadata.name,
-                role=machine.metadata.role,
-                mesh_address=mesh_address,
-                kubernetes_version=ticket.kubernetes_version,
-                components=tuple(Component(item.name, item.version, item.sha256) for item in ticket.components),
-                api_endpoint=ticket.api_endpoint,
-                ca_hash=ticket.ca_hash,
-                bootstrap_token=Secret(ticket.bootstrap_token.encode()),
-                kubelet_certificate=ticket.kubelet_certificate,
-                kubelet_key=request.key,
-                control_plane_files=files,
-            )
-        except (TypeError, ValueError) as error:
-            raise PermanentError(f"the ticket: {error}") from None
+    try:
+        return JoinPlan(
+            node_name=machine.metadata.name,
+            role=machine.metadata.role,
+            mesh_address=IPv4Address(ticket.mesh_address),
+            kubernetes_version=ticket.kubernetes_version,
+            components=tuple(Component(item.name, item.version, item.sha256) for item in ticket.components),
+            api_endpoint=ticket.api_endpoint,
+            ca_hash=ticket.ca_hash,
+            bootstrap_token=Secret(ticket.bootstrap_token.encode()),
+            kubelet_certificate=ticket.kubelet_certificate,
+            kubelet_key=request.key,
+            control_plane_files=tuple(
+                ControlPlaneFile(file.path, Secret(file.content)) for file in ticket.control_plane_files
+            ),
+        )
+    except (TypeError, ValueError) as error:  # an empty secret is no secret
+        raise PermanentError(f"the ticket: {error}") from None

@@ -108,6 +108,8 @@ class TicketOffice:
             mesh_address=registration.identity.mesh_address,
             mesh_peers=self.roster.control_planes_but(application.name),
             image=self.image.to_message() if self.image is not None else None,
+            pod_cidr=str(facts.pod_network),
+            service_cidr=str(facts.service_network),
         )
 
     async def issue_again(self, disk: str, identity: str, facts: ClusterFacts) -> join_pb2.RejoinTicket:

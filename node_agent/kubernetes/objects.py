@@ -109,6 +109,8 @@ def _config_maps(plan: ClusterPlan) -> Iterator[dict[str, Any]]:
         kubernetes_version=plan.kubernetes_version,
         components=programs.object_name,
         mesh_network=plan.mesh_network,
+        pod_network=plan.pod_cidr,
+        service_network=plan.service_cidr,
     )
     contents = {
         programs.object_name: programs.data,

@@ -146,8 +146,9 @@ class FakeMesh:
             path.write_bytes(X25519PrivateKey.generate().private_bytes_raw())
         return X25519PrivateKey.from_private_bytes(path.read_bytes())
 
-    async def protect(self, pod_cidr: IPv4Network | None) -> None:
+    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network | None = None) -> None:
         """Remember it."""
+        del service_cidr
         await self.moments.come("mesh.protect")
         self.protected = str(pod_cidr or "")
 

@@ -24,6 +24,8 @@ RECORD: dict[str, Any] = {
     "kubernetesVersion": "v1.36.4",
     "components": f"components-{'9b' * 32}",
     "meshNetwork": "10.214.0.0/16",
+    "podNetwork": "10.245.0.0/16",
+    "serviceNetwork": "10.97.0.0/16",
 }
 FACTS = ClusterFacts(
     name="production",
@@ -32,6 +34,8 @@ FACTS = ClusterFacts(
     kubernetes_version="v1.36.4",
     components=f"components-{'9b' * 32}",
     mesh_network=IPv4Network("10.214.0.0/16"),
+    pod_network=IPv4Network("10.245.0.0/16"),
+    service_network=IPv4Network("10.97.0.0/16"),
 )
 
 
@@ -47,9 +51,10 @@ def test_what_is_written_is_read_back() -> None:
     assert ClusterFacts.from_yaml(FACTS.to_yaml()) == FACTS
 
 
-def test_the_mesh_has_a_network_without_being_told() -> None:
-    record = {name: value for name, value in RECORD.items() if name != "meshNetwork"}
-    assert ClusterFacts.from_yaml(dump_yaml(record)).mesh_network == IPv4Network("10.213.0.0/16")
+def test_networks_have_defaults() -> None:
+    facts = ClusterFacts.from_yaml(dump_yaml({name: RECORD[name] for name in RECORD if "Network" not in name}))
+    networks = (facts.mesh_network, facts.pod_network, facts.service_network)
+    assert [str(network) for network in networks] == ["10.213.0.0/16", "10.244.0.0/16", "10.96.0.0/12"]
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:1", "api.example.org:65535", "[2001:db8::1]:6443"])
@@ -91,6 +96,8 @@ def test_a_salt_of_digits_is_no_number(salt: str) -> None:
         {"meshNetwork": "10.213.0.0"},
         {"meshNetwork": "10.999.0.0/16"},
         {"meshNetwork": 10},
+        {"podNetwork": "8.8.0.0/16"},
+        {"serviceNetwork": "10.96.0.0/30"},
         {"surprise": 1},
     ],
     ids=str,
@@ -100,7 +107,7 @@ def test_a_wrong_field_is_refused(changes: dict[str, object]) -> None:
         read(**changes)
 
 
-@pytest.mark.parametrize("name", RECORD.keys() - {"meshNetwork"})
+@pytest.mark.parametrize("name", [name for name in RECORD if "Network" not in name])
 def test_a_missing_field_is_refused(name: str) -> None:
     record = {key: value for key, value in RECORD.items() if key != name}
     with pytest.raises(ConfigError, match=f"lacks {name}"):
