@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,10 +62,11 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target)
-    folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))  # with mode 0700
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with _alone_in(target.parent):  # so that nobody takes it for a leftover before it is locked
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))  # with mode 0700
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
         yield folder
         try:
             folder.rename(target)
@@ -86,15 +87,26 @@ def remove(folder: Path) -> None:
 def remove_leftovers(target: Path) -> None:
     """Remove what somebody who was killed left when he made or removed a folder of this name."""
     for stale in target.parent.glob(f"{_prefix(target)}*"):
-        try:
-            descriptor = os.open(stale, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
+        with _alone_in(target.parent), suppress(FileNotFoundError), _opened(stale) as descriptor:
             if _try_lock(descriptor):
                 shutil.rmtree(stale, ignore_errors=True)
-        finally:
-            os.close(descriptor)
+
+
+@contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Hold the lock of a folder of machines; nobody does for longer than it takes to make or remove a folder."""
+    with _opened(parent) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _prefix(target: Path) -> str:

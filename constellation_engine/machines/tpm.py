@@ -40,7 +40,9 @@ def manufacture(layout: Layout) -> None:
 
 @contextmanager
 def running_tpm(layout: Layout) -> Iterator[int]:
-    """Start the TPM; give the descriptor with which QEMU reaches it. It ends when nobody has that open any more.
+    """Start the TPM; give the descriptor with which QEMU reaches it.
+
+    It ends with the machine that has that open, or when the block fails.
 
     Raises:
         MissingProgramError: swtpm is not installed.
@@ -58,4 +60,8 @@ def running_tpm(layout: Layout) -> Iterator[int]:
                 run([str(program), "socket", *options], descriptors=[theirs.fileno()])
             except MachineFailedError as error:
                 raise MachineFailedError(f"{error}\n{tail(layout.tpm_log, begin)}".strip()) from None
-        yield ours.fileno()
+        try:
+            yield ours.fileno()
+        except BaseException:
+            processes.kill(layout.tpm)  # whom no machine ever spoke to does not notice that it is gone
+            raise
