@@ -13,6 +13,7 @@ from terraform_provider_constellation.plugin.planning.unknowns import unknown_pa
 from terraform_provider_constellation.plugin.schema.kinds import Misfit, load, misfits
 from terraform_provider_constellation.plugin.schema.objects import Nesting
 from terraform_provider_constellation.plugin.wire.paths import Path
+from terraform_provider_constellation.plugin.wire.types import untyped
 from terraform_provider_constellation.plugin.wire.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _attribute(attribute: Attribute, value: Value, path: Path, *, hidden: bool) 
         in_set = attribute.nesting is Nesting.SET  # of which the protocol can name no element
         yield from (replace(problem, at=path) if in_set else problem for problem in found)
     if is_right and attribute.field.validators and not any(unknown_paths(value, path)):
-        loaded = load(attribute.kind, value)
+        loaded = untyped(load(attribute.kind, value))
         expectations = (validate(loaded) for validate in attribute.field.validators)
         yield from (_problem(Misfit(path, text, value), hidden=hidden) for text in expectations if text)
 

@@ -215,12 +215,7 @@ class Dynamic(Kind):
 
     def dump(self, value: Any) -> Value:  # noqa: ANN401
         """With the type that it came with, or that it would have in a configuration."""
-        return value if isinstance(value, Typed) else Typed(infer(value), plain(value))
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401
-    """A dynamic value without its type."""
-    return value.value if isinstance(value, Typed) else exactly(value)
+        return value if isinstance(value, Typed) else Typed(infer(value), exactly(value))
 
 
 def exactly(value: Any) -> Any:  # noqa: ANN401

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from terraform_provider_constellation.plugin.errors import UnknownValueError
 from terraform_provider_constellation.plugin.schema.fields import Field
-from terraform_provider_constellation.plugin.wire.types import Typed
+from terraform_provider_constellation.plugin.wire.types import Typed, untyped
 from terraform_provider_constellation.plugin.wire.unknown import Unknown, refined
 
 M = TypeVar("M", bound="Model")
@@ -40,7 +40,7 @@ class _Member:
         value = vars(instance)[self.name]
         if _has_unknown(value):
             raise UnknownValueError(f"{owner.__name__}.{self.name} is not known before apply")
-        return value.value if isinstance(value, Typed) else value
+        return untyped(value)
 
     def __set__(self, instance: Model, value: Any) -> None:  # noqa: ANN401 - as above
         """Replace the value. Whether it is of the declared kind is seen when the model goes to Terraform."""

@@ -70,6 +70,11 @@ class Typed:
     value: Value
 
 
+def untyped(value: Value) -> Value:
+    """A value alone."""
+    return value.value if isinstance(value, Typed) else value
+
+
 def notation(type_: Type) -> Any:  # noqa: ANN401 - any JSON
     """What JSON stands for this type."""
     match type_:

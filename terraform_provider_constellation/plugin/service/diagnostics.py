@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Problems and exceptions as Terraform shows them. A traceback goes to the log, never to the user."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from terraform_provider_constellation.plugin.errors import (
+    DeferredError,
+    PluginError,
+    Problem,
+    ProviderError,
+    StoppedError,
+    UnknownValueError,
+)
+from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LOG: Final = logging.getLogger(__name__)
+_BUG: Final = "The provider failed unexpectedly"
+_REPORT: Final = "This is a mistake in the provider. With TF_LOG=ERROR its log shows where."
+
+
+def messages(problems: Iterable[Problem]) -> list[pb.Diagnostic]:
+    """Problems on the wire."""
+    return [_message(problem) for problem in problems]
+
+
+def diagnosed(error: Exception) -> tuple[Problem, ...]:
+    """What an exception means to the user."""
+    match error:
+        case ProviderError():
+            return error.problems
+        case StoppedError():
+            return (Problem("Stopped", _sentences(f"{error}.", error.hint)),)
+        case DeferredError():
+            return (Problem("This cannot be planned yet", _sentences(f"{error}.", error.hint)),)
+        case UnknownValueError():
+            hint = "Apply what it comes from first, with -target."
+            return (Problem("A value is not known yet", _sentences(f"{error}.", hint)),)
+        case PluginError():
+            _LOG.error("the provider failed", exc_info=error)
+            return (Problem(_BUG, _sentences(f"{error}.", error.hint, _REPORT)),)
+        case _:
+            _LOG.error("the provider failed", exc_info=error)
+            return (Problem(_BUG, _sentences(f"{type(error).__name__}: {error}.", _REPORT)),)
+
+
+def _sentences(*parts: str) -> str:
+    """Parts as sentences: each begins with a capital letter and ends with a full stop."""
+    return " ".join(f"{part[0].upper()}{part[1:].rstrip('.')}." for part in parts if part)
+
+
+def _message(problem: Problem) -> pb.Diagnostic:
+    message = pb.Diagnostic(severity=problem.severity.name, summary=problem.summary, detail=problem.detail)
+    if problem.path.steps:
+        message.attribute.CopyFrom(problem.path.to_message())
+    return message

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole of a provider's program: `sys.exit(serve(Zoo, address="registry.terraform.io/example/zoo"))`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from terraform_provider_constellation.plugin.errors import StartError
+from terraform_provider_constellation.plugin.serving import logs
+from terraform_provider_constellation.plugin.serving.certificate import Credentials
+from terraform_provider_constellation.plugin.serving.handshake import Handshake, claim_stdout
+from terraform_provider_constellation.plugin.serving.listener import listening
+from terraform_provider_constellation.plugin.serving.server import Server
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    from terraform_provider_constellation.plugin.provider import Provider
+
+DEBUG: Final = "--debug"
+
+
+def serve(make: Callable[[], Provider[Any]], *, address: str, arguments: Sequence[str] | None = None) -> int:
+    """Be a provider until Terraform has no use for it any more.
+
+    With `--debug` it serves whichever Terraform is told to attach to it, from a debugger for example, and says how.
+
+    Args:
+        make: makes the provider.
+        address: what configurations call it: `registry.terraform.io/NAMESPACE/NAME`.
+        arguments: of the command line; those of the process by default.
+
+    Returns:
+        What the process shall exit with: 1 if it was not started by Terraform, or by one that it cannot speak with.
+    """
+    debug = DEBUG in (sys.argv[1:] if arguments is None else arguments)
+    out = claim_stdout()
+    try:
+        if debug:
+            _serve_debug(make, address, out)
+        else:
+            _serve_terraform(make, address, out)
+    except StartError as error:
+        print(error, error.hint, sep="\n", file=sys.stderr)  # noqa: T201 - whoever started us by hand reads it
+        return 1
+    return 0
+
+
+def _serve_terraform(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:
+    handshake = Handshake.read(os.environ, out, name=f"terraform-provider-{address.rpartition('/')[2]}")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too, but only Terraform decides what it means
+    logs.start(os.environ)
+    provider = make()
+    credentials = Credentials.make(handshake.client_certificate) if handshake.client_certificate else None
+    with listening(handshake.socket_folder) as endpoint:
+        server = Server(provider, context=credentials.context if credentials else None)
+        handshake.announce(endpoint.getsockname(), credentials.certificate if credentials else b"")
+        asyncio.run(_until_done(server, endpoint))
+
+
+async def _until_done(server: Server, endpoint: socket.socket) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    server.watch_parent(os.getppid())
+    await server.run(endpoint)
+
+
+def _serve_debug(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:
+    with listening() as endpoint:
+        server = Server(make())
+        how = json.dumps(reattachment(address, endpoint.getsockname()))
+        print(f"TF_REATTACH_PROVIDERS='{how}'", file=out, flush=True)
+        try:
+            asyncio.run(server.run(endpoint))
+        except KeyboardInterrupt:
+            return
+
+
+def reattachment(address: str, path: str) -> dict[str, Any]:
+    """What TF_REATTACH_PROVIDERS must say, as JSON, for Terraform to use a provider that runs already."""
+    endpoint = {"Network": "unix", "String": path}
+    return {address: {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": endpoint}}

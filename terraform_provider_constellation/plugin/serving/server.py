@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The gRPC server: Terraform's calls, go-plugin's calls, and the end.
+
+What Terraform has asked for is done to its end, even if the connection breaks: half a create is worse than a whole one
+that nobody waits for. When Terraform itself is gone (kill -9) what is under way is asked to stop, gets some time, and
+then the process ends: nothing lingers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf import empty_pb2
+from grpclib.const import Cardinality, Handler
+from grpclib.server import Server as GrpcServer
+
+from terraform_provider_constellation.plugin.service.provider import ProviderCalls
+from terraform_provider_constellation.plugin.wire import goplugin_pb2, tfplugin6_pb2
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Coroutine
+
+    from google.protobuf.descriptor import MethodDescriptor
+    from grpclib.server import Stream
+
+    from terraform_provider_constellation.plugin.provider import Provider
+
+    AnyStream = Stream[Any, Any]
+
+GRACE: Final = 30.0  # seconds for what is under way, when Terraform is gone
+_PROVIDER: Final = tfplugin6_pb2.DESCRIPTOR.services_by_name["Provider"]
+
+
+class Server:
+    """Serves one provider on one socket.
+
+    Args:
+        provider: the provider.
+        context: TLS; None for none, where the folder of the socket is the only guard.
+
+    Raises:
+        SchemaError: Terraform would refuse a schema of the provider.
+    """
+
+    def __init__(self, provider: Provider[Any], *, context: ssl.SSLContext | None = None) -> None:
+        self._calls = ProviderCalls(provider)
+        self._context = context
+        self._done = asyncio.Event()
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def run(self, endpoint: socket.socket) -> None:
+        """Serve until `stop`."""
+        server = GrpcServer([self])
+        await server.start(sock=endpoint, ssl=self._context)
+        try:
+            await self._done.wait()
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    def stop(self) -> None:
+        """Serve no longer."""
+        self._done.set()
+
+    def watch_parent(self, process: int) -> None:
+        """Stop when the process that started us is gone.
+
+        Args:
+            process: its id.
+        """
+        try:
+            descriptor = os.pidfd_open(process)
+        except ProcessLookupError:  # it is gone already
+            self._orphaned()
+            return
+        asyncio.get_running_loop().add_reader(descriptor, self._parent_ended, descriptor)
+
+    def _parent_ended(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        self._orphaned()
+
+    def _orphaned(self) -> None:
+        self._calls.stopping.set()
+        self._start(self._end())
+
+    async def _end(self) -> None:
+        """Give what is under way some time, then stop."""
+        under_way = self._under_way - {asyncio.current_task()}
+        if under_way:
+            await asyncio.wait(under_way, timeout=GRACE)
+        self.stop()
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that goes on if whoever waits for it does not."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    def __mapping__(self) -> dict[str, Handler]:
+        """The calls that we serve, as grpclib wants to know them; it says UNIMPLEMENTED to others."""
+        known = (method for method in _PROVIDER.methods if self._calls.knows(method.name))
+        empty = goplugin_pb2.Empty
+        return {
+            "/plugin.GRPCController/Shutdown": Handler(self._shutdown, Cardinality.UNARY_UNARY, empty, empty),
+            "/plugin.GRPCStdio/StreamStdio": Handler(
+                self._stdio, Cardinality.UNARY_STREAM, empty_pb2.Empty, goplugin_pb2.StdioData
+            ),
+        } | {f"/{_PROVIDER.full_name}/{method.name}": self._handler(method) for method in known}
+
+    def _handler(self, method: MethodDescriptor) -> Handler:
+        request, response = _message(method.input_type.full_name), _message(method.output_type.full_name)
+        if method.server_streaming:
+            return Handler(self._streamed, Cardinality.UNARY_STREAM, request, response)
+
+        async def answered(stream: AnyStream) -> None:
+            answer = self._start(self._calls.answer(method.name, await stream.recv_message()))
+            await stream.send_message(await asyncio.shield(answer))
+
+        return Handler(answered, Cardinality.UNARY_UNARY, request, response)
+
+    async def _streamed(self, stream: AnyStream) -> None:
+        request: Any = await stream.recv_message()
+        async for event in self._calls.list_resource(request):
+            await stream.send_message(event)
+
+    async def _shutdown(self, stream: AnyStream) -> None:
+        await stream.recv_message()
+        await stream.send_message(goplugin_pb2.Empty())
+        asyncio.get_running_loop().call_soon(self.stop)
+
+    async def _stdio(self, stream: AnyStream) -> None:
+        """Nothing comes here: standard output is the log."""
+        await stream.recv_message()
+        await self._done.wait()
+
+
+def _message(full_name: str) -> Any:  # noqa: ANN401 - a class of messages
+    """The class of a message: `tfplugin6.ReadResource.Request`."""
+    found: Any = tfplugin6_pb2
+    for name in full_name.split(".")[1:]:
+        found = getattr(found, name)
+    return found
