@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROUND: Final = 60.0  # seconds after which metadata is read again: peers come and go
 PAUSE: Final = 5.0  # seconds between two looks where metadata names no control plane
 REFUSED: Final = 20.0  # seconds after a refusal: a person may approve this machine, or its image
+GRACE: Final = 2.0  # seconds in which the last answer goes out
 JOINED: Final = "this node has found a cluster and joins it"
 
 
@@ -62,6 +63,8 @@ class FirstBoot:
         self._afterwards = afterwards
         self._begun: asyncio.Queue[InitRun] = asyncio.Queue()
         self._service = InitService(SecretGuard(machine.metadata.init_secret_hash), self._begun.put_nowait)
+        self._server: AttestedServer | None = None
+        self._patience = machine.settings.linger
 
     async def run(self) -> None:
         """Wait until the machine is a node.
@@ -77,6 +80,8 @@ class FirstBoot:
         async with background(machine.prepare_disk()) as disk, background(self._look()) as itself:
             while not await self._try(disk, itself):
                 self._say_what_we_wait_for()
+        if self._server is not None:
+            await self._afterwards.enter_async_context(background(_close_later(self._server, self._patience)))
 
     async def _try(self, disk: asyncio.Task[PreparedDisk], itself: asyncio.Task[SelfImage]) -> bool:
         """Become a node by what comes first; tell whether that worked."""
@@ -90,7 +95,8 @@ class FirstBoot:
         machine = self._machine
         server = AttestedServer([self._service], issuer=machine.device, image=machine.image.signed, turns=Turns())
         await server.start(machine.settings.host, machine.settings.init_port)
-        self._afterwards.push_async_callback(server.close)
+        self._afterwards.push_async_callback(server.drain, GRACE)
+        self._server = server
         machine.init_port = server.port
 
     def _say_what_we_wait_for(self) -> None:
@@ -116,18 +122,21 @@ class FirstBoot:
         try:
             brought = machine.image.manifest.components if machine.image.manifest is not None else ()
             order = read_order(run.request, kubernetes=machine.facts.kubernetes, components=brought)
+            run.request.ClearField("key_material")  # there is no second copy of it while the run is remembered
             machine.reporter.enter(Phase.INITIALIZING, f"cluster {order.cluster_name}")
             run.phase("disk")
             prepared, own = await disk, await itself
             run.phase("disk", finished=True)
-            done = await initialize(machine, prepared, order, itself=own, run=run)
+            run.finish(await initialize(machine, prepared, order, itself=own, run=run))
         except AgentError as error:
             self._service.fail(run, error, lasting=machine.marked)
             if machine.marked or (disk.done() and disk.exception() is not None):
                 raise
             machine.reporter.note(words(error))
             return False
-        run.finish(done)
+        finally:
+            if not run.over:
+                run.fail(PermanentError("this node failed"))
         return True
 
     async def _join(self, invitation: Invitation) -> bool:
@@ -144,6 +153,7 @@ class FirstBoot:
             await asyncio.sleep(REFUSED)
             self._service.open()
             return False
+        self._patience = 0.0
         return True
 
     async def _invited(self, disk: asyncio.Task[PreparedDisk], itself: asyncio.Task[SelfImage]) -> Invitation:
@@ -178,6 +188,12 @@ class FirstBoot:
                 await asyncio.sleep(REFUSED)
             else:
                 return Invitation(request, ticket)
+
+
+async def _close_later(server: AttestedServer, patience: float) -> None:
+    """Close the init server when whoever lost the connection has had time to come back."""
+    await asyncio.sleep(patience)
+    await server.drain(GRACE)
 
 
 async def join_services(machine: Machine) -> list[Service]:

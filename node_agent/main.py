@@ -19,6 +19,7 @@ from node_agent.phases import Journal, Phase
 from node_agent.reporter import Reporter
 from node_agent.settings import Settings
 from node_agent.state_machine import StateMachine
+from node_agent.status import StatusServer
 from node_agent.systemd import ServiceManager
 
 if TYPE_CHECKING:
@@ -38,14 +39,17 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with ServiceManager() as manager:
         reporter = Reporter(Journal(settings.run), Console(settings.console), manager, View())
-        life = StateMachine(settings, reporter, RealAssembly(settings)).run()
-        async with background(manager.keep_alive()), background(life) as living:
+        machine = StateMachine(settings, reporter, RealAssembly(settings))
+        status = StatusServer(reporter, lambda: machine.peers)
+        await status.start(settings.status_port)
+        async with background(manager.keep_alive()), background(machine.run()) as living:
             told = asyncio.ensure_future(stop.wait())
             await asyncio.wait({living, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
             if living.done():
                 living.result()
             reporter.enter(Phase.STOPPING, "was told to end")
+            status.close()
 
 
 def _settings(arguments: Sequence[str] | None) -> dict[str, Any]:

@@ -33,6 +33,9 @@ class Reporter:
         self._console = console
         self._manager = manager
         self._view = view
+        self._noted = ""
+        self.entered: dict[Phase, float] = {}
+        """Phase → seconds of uptime when it began last."""
 
     @property
     def phase(self) -> Phase:
@@ -57,14 +60,20 @@ class Reporter:
             hint: what to do about it.
         """
         self.know(phase=phase, reason=reason, hint=hint)
-        self._journal.write(Entry.now(phase, f"{reason} ({hint})" if hint else reason))
+        self._noted = ""
+        entry = Entry.now(phase, f"{reason} ({hint})" if hint else reason)
+        self.entered[phase] = entry.uptime
+        self._journal.write(entry)
         self._console.show(self._view)
         self._manager.status(f"{phase}: {reason}" if reason else phase)
         if phase is not Phase.STARTING:  # from here on others may keep it waiting for as long as they like
             self._manager.ready()
 
     def note(self, detail: str) -> None:
-        """Tell of progress within the phase."""
+        """Tell of progress within the phase; what was said last is not said again."""
+        if detail == self._noted:
+            return
+        self._noted = detail
         entry = Entry.now(self.phase, detail)
         self._journal.write(entry)
         self._console.line(entry)

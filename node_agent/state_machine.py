@@ -24,7 +24,7 @@ from node_agent.addresses import add_addresses, own_addresses
 from node_agent.device import NodeDevice
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
-from node_agent.loops import insist, words
+from node_agent.loops import background, insist, words
 from node_agent.machine import Assembly, Machine
 from node_agent.parts import DiskKind
 from node_agent.phases import Phase
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 FOLLOW_AGAIN: Final = 5.0  # seconds until the cluster is asked again who is in it
+LOOK_AGAIN: Final = 3.0  # seconds between two looks at our own addresses
 WIPE: Final = 20.0  # seconds to close what holds keys
 POWER_OFF: Final = "power the machine off, and change what is wrong"
 
@@ -56,16 +57,23 @@ class StateMachine:
         self._assembly = assembly
         self._machine: Machine | None = None
 
+    @property
+    def peers(self) -> int:
+        """How many nodes the mesh speaks with, as far as its disk remembers."""
+        membership = self._machine.membership if self._machine is not None else None
+        return len(membership.peers) if membership is not None else 0
+
     async def run(self) -> None:
         """Live until cancelled."""
-        async with AsyncExitStack() as afterwards:
+        async with AsyncExitStack() as afterwards, background(self._watch_addresses()):
             try:
                 await self._live(afterwards)
             except AgentError as error:
-                await self._end(error)
+                await self._end(error, afterwards)
             except Exception as error:  # noqa: BLE001 - whatever it was, a marked boot must not go on with it
                 _LOG.exception("this should not happen")
-                await self._end(PermanentError(f"{type(error).__name__}: {error}", hint="please report this"))
+                strange = PermanentError(f"{type(error).__name__}: {error}", hint="please report this")
+                await self._end(strange, afterwards)
 
     async def _live(self, afterwards: AsyncExitStack) -> None:
         machine = self._machine = await self._look_around()
@@ -170,11 +178,20 @@ class StateMachine:
                 self._reporter.note(f"mesh: {words(error)}")
             await asyncio.sleep(FOLLOW_AGAIN)
 
-    async def _end(self, error: AgentError) -> None:
+    async def _watch_addresses(self) -> None:
+        """Show addresses that come later, as those of DHCP do."""
+        while self._reporter.phase is not Phase.SERVING:
+            await asyncio.sleep(LOOK_AGAIN)
+            if (addresses := own_addresses()) != self._reporter.view.addresses:
+                self._reporter.know(addresses=addresses)
+                self._reporter.note(" · ".join(f"{name} {address}" for name, address in addresses.items()))
+
+    async def _end(self, error: AgentError, afterwards: AsyncExitStack) -> None:
         """Say why it does not go on: wait for people, or forget all keys and boot again."""
         machine = self._machine
         if machine is None or not machine.marked:
             self._reporter.enter(Phase.FAILED, str(error), hint=error.hint or POWER_OFF)
+            await afterwards.aclose()
             await asyncio.Event().wait()
             return
         self._reporter.enter(Phase.REBOOTING, str(error), hint=error.hint)
@@ -185,5 +202,6 @@ class StateMachine:
             except (AgentError, TimeoutError, OSError) as trouble:  # the boot that follows forgets the rest
                 self._reporter.note(f"{type(trouble).__name__}: {trouble}")
         await asyncio.sleep(self._settings.reading_time)
+        await afterwards.aclose()
         await machine.parts.power.reboot()
         await asyncio.Event().wait()
