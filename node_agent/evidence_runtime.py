@@ -53,8 +53,8 @@ def write_evidence_runtime(
     try:
         specification = json.loads(base.read_bytes())
         linux = specification["linux"]
-        linux.setdefault("devices", []).extend(map(_device, present))
-        linux["resources"]["devices"].extend(map(_permission, present))
+        linux["devices"] = [*linux.get("devices", ()), *map(_device, present)]
+        linux["resources"]["devices"] = [*linux["resources"]["devices"], *map(_permission, present)]
         draft = target.with_name(f".{target.name}.new")
         draft.write_text(json.dumps(specification), encoding="utf-8")
         draft.replace(target)

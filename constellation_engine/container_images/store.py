@@ -95,10 +95,11 @@ def build_store(
     """
     watch = Watch(timeout, report)
     _check_replaceable(output)
+    ours = _services_image(services)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as name:
-            images = (*build_control_plane(Path(name), kubernetes, sources, watch), _services_image(services))
+            images = (*build_control_plane(Path(name), kubernetes, sources, watch), ours)
             draft = Path(name, "store")
             _unpack(images, draft, sources.components, watch)
             _replace(draft, output)
