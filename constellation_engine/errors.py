@@ -15,7 +15,7 @@
     ├── ClusterError               the cluster's API server refuses, or does not answer
     │   ├── ObjectNotFoundError    it has no such object
     │   └── ConflictError          somebody else changed the object meanwhile, or it says something else
-    ├── ImageBuildError            the container image of the services cannot be built
+    ├── ImageBuildError            a container image, or a store with all of a node, cannot be built
     │   ├── PackageLockError       images/services/debian.toml does not say what it must
     │   └── DamagedPackageError    a Debian package is not what its format says
     ├── NodeImageError             a node image, or what belongs to it, cannot be used
@@ -120,7 +120,7 @@ class ConflictError(ClusterError):
 
 
 class ImageBuildError(EngineError):
-    """The container image of the services cannot be built."""
+    """A container image cannot be built, or the store that a node's images lie in."""
 
 
 class PackageLockError(ImageBuildError):
