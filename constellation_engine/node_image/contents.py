@@ -101,7 +101,7 @@ def _copy_programs(tree: Path, kubernetes: str, sources: Sources, watch: Watch) 
         shutil.copyfile(program, target)
         target.chmod(0o755)
     found = sources.components.manifest.select(names, kubernetes)
-    return tuple(sorted(Component(one.name, one.version, one.sha256) for one in found))
+    return tuple(sorted(Component(one.name, one.version, one.recipe.sha256) for one in found))
 
 
 def _install_agent(target: Path, repository: Path, watch: Watch) -> tuple[PythonPackage, ...]:

@@ -26,6 +26,7 @@ PACKAGES: Final = f"usr/local/lib/python{PYTHON}/dist-packages"
 """Where Debian's interpreter looks for what Debian did not package."""
 TITLE: Final = "Python packages of uv.lock"
 
+_QUIET: Final = ("--quiet", "--no-progress")
 _PLATFORM: Final = "x86_64-manylinux_2_40"  # the release has glibc 2.41
 _NEVER_READ: Final = (
     "bin/*",  # programs for people
@@ -54,16 +55,43 @@ def install_wheels(repository: Path, folder: Path, *, timeout: float) -> None:
     Raises:
         ImageBuildError: uv is missing or fails; it checks hashes.
     """
-    uv, target = find_uv(repository), folder / PACKAGES
+    requirements = export_requirements(repository, EXTRAS, timeout=timeout)
+    install_requirements(repository, requirements, folder / PACKAGES, timeout=timeout)
+
+
+def export_requirements(repository: Path, extras: Sequence[str], *, timeout: float) -> str:
+    """Give what `uv.lock` pins for some extras of ours, with hashes, as pip reads it.
+
+    Args:
+        repository: has `pyproject.toml` and `uv.lock`.
+        extras: of `pyproject.toml`.
+        timeout: seconds.
+
+    Raises:
+        ImageBuildError: uv is missing or fails.
+    """
+    wanted = [word for extra in extras for word in ("--extra", extra)]
+    export = ("export", *_QUIET, "--frozen", "--no-dev", "--no-emit-project", "--no-header", *wanted)
+    return _run((find_uv(repository), *export), repository, timeout)
+
+
+def install_requirements(repository: Path, requirements: str, target: Path, *, timeout: float) -> None:
+    """Unpack wheels for the image's interpreter and system, without what an interpreter never reads.
+
+    Args:
+        repository: where uv is looked for.
+        requirements: with hashes, as `export_requirements` gives them.
+        target: folder for packages.
+        timeout: seconds.
+
+    Raises:
+        ImageBuildError: uv is missing or fails; it checks hashes.
+    """
     target.mkdir(parents=True)
-    extras = [word for extra in EXTRAS for word in ("--extra", extra)]
-    quiet = ("--quiet", "--no-progress")
-    export = (uv, "export", *quiet, "--frozen", "--no-dev", "--no-emit-project", "--no-header", *extras)
-    requirements = _run(export, repository, timeout)
     demands = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy")
     place = ("--target", str(target), "--python-version", PYTHON, "--python-platform", _PLATFORM)
-    install = (uv, "pip", "install", *quiet, *demands, *place, "--python", sys.executable, "--requirements", "-")
-    _run(install, repository, timeout, requirements)
+    install = ("pip", "install", *_QUIET, *demands, *place, "--python", sys.executable, "--requirements", "-")
+    _run((find_uv(repository), *install), repository, timeout, requirements)
     _remove_what_is_never_read(target)
 
 

@@ -1,0 +1,353 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build a node image: contents, mkosi, prediction, signature, records; the same sources and packages, the same bytes.
+
+1. What is not Debian's goes into a tree (`contents`).
+2. mkosi makes a disk of it with images/node: ESP, root, hashes of the root; and the unified kernel image.
+3. What a machine will measure follows from that image alone (`attestation.measured_boot`), and, where the firmware is
+   handed a kernel, from kernel, initrd and command line (`constellation_engine.machines.launch_digest`).
+4. It is signed, and put into the ESP: nothing measures the ESP's other files, so nothing of the above changes.
+5. What the image is made of is written beside it.
+
+The folder gets its name when it is whole: who interrupts a build leaves no half image.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from attestation.measured_boot.predict import predict_file
+from attestation.measured_boot.uki import parse_uki
+from constellation_core.image_manifest import ImageManifest
+from constellation_engine.components import Store
+from constellation_engine.components.cache import Cache, default_root
+from constellation_engine.components.watch import Stage, Watch
+from constellation_engine.container_images import Sources
+from constellation_engine.debian.packages import RELEASE
+from constellation_engine.errors import MissingProgramError, NodeImageError
+from constellation_engine.node_image import installed, mkosi
+from constellation_engine.node_image.build_record import BuildRecord
+from constellation_engine.node_image.contents import make_contents
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.packages import PackageManifest
+from constellation_engine.node_image.sbom import write_sbom
+from constellation_engine.node_image.signing import load_or_create_key, public_pem, sign_image
+from constellation_engine.node_image.targets import NAME, Profile, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from constellation_core.component_list import Component
+    from constellation_engine.components.watch import Report
+    from constellation_engine.debian.mirror import Mirrors
+    from constellation_engine.machines.launch_digest import Processors
+    from constellation_engine.node_image.contents import Contents
+    from constellation_engine.node_image.packages import DebianPackage
+
+CONFIGURATION: Final = Path("images/node")
+NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
+DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes on two slow cores if all was fetched before
+TITLE: Final = "node image"
+
+_ESP_OFFSET: Final = 1 << 20  # bytes: systemd-repart begins there
+_ESP_FOLDER: Final = "constellation"
+_FAT_EPOCH: Final = "315532800"  # 1980: FAT knows no earlier time
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInputs:
+    """What launch digests depend on besides the image, for targets whose firmware is handed a kernel.
+
+    Attributes:
+        firmware: the AmdSev build of OVMF.
+        processors: numbers and models of virtual processors that machines may have.
+    """
+
+    firmware: Path
+    processors: Sequence[Processors]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """Which image to build.
+
+    Attributes:
+        target: what it is for.
+        profile: how much it lets people in.
+        kubernetes: version, `1.36` or `1.36.4`; empty for the newest.
+        repository: a checkout of Constellation.
+        mirrors: of Debian.
+        key: file of the key that signs images; is made where there is none.
+        cache: folder of what is kept between builds.
+        launch: for targets whose firmware is handed a kernel.
+        packages: folder of .deb files to build from, instead of mirrors.
+        arguments: more words for the kernel.
+    """
+
+    target: Target
+    profile: Profile = Profile.RELEASE
+    kubernetes: str = ""
+    repository: Path
+    mirrors: Mirrors
+    key: Path
+    cache: Path = field(default_factory=lambda: default_root().with_name("node-image"))
+    launch: LaunchInputs | None = None
+    packages: Path | None = None
+    arguments: Sequence[str] = ()
+
+
+def build(output: Path, request: ImageRequest, *, report: Report, timeout: float = DEFAULT_TIMEOUT) -> ImageFolder:
+    """Build an image.
+
+    Args:
+        output: folder of the image, to make or to replace.
+        request: which image.
+        report: is told how it goes.
+        timeout: seconds.
+
+    Raises:
+        NodeImageError: something cannot be built here; says what is missing.
+        ComponentError: a program of the cluster cannot be had.
+        ImageBuildError: a package or a container image cannot be had.
+        SecretFileError: the key is readable by others, or cannot be made.
+    """
+    _check(output, request)
+    watch = Watch(timeout, report)
+    try:
+        request.cache.mkdir(parents=True, exist_ok=True)
+        with Cache(request.cache).locked(TITLE, watch, TITLE), _draft(output) as draft:
+            _Build(request, draft, watch).run()
+    except OSError as error:
+        raise NodeImageError(f"the image cannot be written: {error}", hint="is the disk full, or not yours?") from error
+    watch.tell(TITLE, Stage.READY)
+    return ImageFolder.open(output)
+
+
+def source_date(repository: Path) -> datetime:
+    """Give the time of the sources: SOURCE_DATE_EPOCH (reproducible-builds.org), else that of the last commit.
+
+    Raises:
+        NodeImageError: there is neither.
+    """
+    if stated := os.environ.get("SOURCE_DATE_EPOCH"):
+        return datetime.fromtimestamp(int(stated), UTC)
+    command = ("git", "-C", str(repository), "log", "-1", "--format=%ct")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 - git
+        return datetime.fromtimestamp(int(done.stdout), UTC)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        raise NodeImageError(
+            f"{repository}: expected a git checkout, which says how old the sources are",
+            hint="or say it yourself: SOURCE_DATE_EPOCH=$(date +%s)",
+        ) from None
+
+
+class _Build:
+    """One build."""
+
+    def __init__(self, request: ImageRequest, folder: ImageFolder, watch: Watch) -> None:
+        self._request = request
+        self._folder = folder
+        self._watch = watch
+        self._key = load_or_create_key(request.key)
+        self._store = Store()
+        self._record = BuildRecord(
+            name=NAME,
+            version=version_of("constellation-kubernetes"),
+            target=request.target.variant.value,
+            variant=request.target.variant,
+            profile=request.profile.value,
+            kubernetes=self._store.manifest.version(request.kubernetes),
+            created=source_date(request.repository),
+        )
+
+    def run(self) -> None:
+        with TemporaryDirectory(prefix="build-", dir=self._request.cache) as name:
+            tree = Path(name, "tree")
+            contents = make_contents(
+                tree,
+                record=self._record,
+                public_key=public_pem(self._key),
+                sources=Sources(self._store, self._request.repository, self._request.mirrors),
+                work=self._request.cache,
+                watch=self._watch,
+            )
+            made = self._run_mkosi(tree, Path(name))
+        self._take_disk(made)
+        self._measure(contents.components)
+        self._put_into_esp()
+        self._write_records(contents, made)
+
+    def _run_mkosi(self, tree: Path, work: Path) -> Path:
+        """Make the disk; give the folder with what mkosi made."""
+        request, cache = self._request, self._request.cache
+        sources = mkosi.write_sources(work / "sources", {} if request.packages else request.mirrors)
+        made = cache / "made"
+        for folder in ("packages", "trees", "work"):
+            (cache / folder).mkdir(exist_ok=True)
+        made.mkdir(exist_ok=True)
+        arguments = [
+            "--force",
+            f"--profile={request.target.platform.value},{request.profile.value}",
+            f"--extra-tree={tree}",
+            f"--output-directory={made}",
+            f"--cache-directory={cache / 'trees'}",
+            f"--package-cache-directory={cache / 'packages'}",
+            f"--workspace-directory={cache / 'work'}",
+            f"--sandbox-tree={sources}",
+            f"--tools-tree-sandbox-tree={sources}",
+            *(f"--kernel-command-line={word}" for word in request.arguments),
+        ]
+        if request.packages:
+            arguments += [f"--package-directory={request.packages}"]
+        mkosi.run(
+            mkosi.find_mkosi(cache, request.mirrors, self._watch),
+            [*arguments, "build"],
+            folder=request.repository / CONFIGURATION,
+            log=self._folder.path / "build.log",
+            watch=self._watch,
+            title=TITLE,
+        )
+        return made
+
+    def _take_disk(self, made: Path) -> None:
+        for file in (ImageFile.DISK, ImageFile.UKI):
+            shutil.move(made / file, self._folder.place(file))
+        self._folder.place(ImageFile.PUBLIC_KEY).write_bytes(public_pem(self._key))
+        self._folder.place(ImageFile.BUILD).write_bytes(self._record.to_document())
+        if self._request.target.boots_kernel_directly:
+            self._take_uki_apart()
+
+    def _take_uki_apart(self) -> None:
+        """Write what a firmware is handed that boots a kernel and no UKI."""
+        uki = parse_uki(self._folder.place(ImageFile.UKI).read_bytes())
+        for file, section in ((ImageFile.KERNEL, ".linux"), (ImageFile.INITRD, ".initrd")):
+            self._folder.place(file).write_bytes(uki.sections[section])
+        self._folder.place(ImageFile.COMMAND_LINE).write_text(uki.command_line or "", encoding="utf-8")
+
+    def _measure(self, components: tuple[Component, ...]) -> None:
+        """Predict, write what was predicted, and sign it."""
+        prediction = predict_file(self._folder.place(ImageFile.UKI))
+        manifest = ImageManifest(
+            image=self._record.title,
+            variant=self._record.variant,
+            measurements={} if self._request.launch else prediction.measurements,
+            launch_digests=self._launch_digests(),
+            components=components,
+            created=self._record.created,
+            stub=prediction.stub,
+        )
+        self._folder.place(ImageFile.MEASUREMENTS).write_bytes(manifest.to_document())
+        sign_image(self._folder, self._key)
+
+    def _launch_digests(self) -> tuple[bytes, ...]:
+        from constellation_engine.machines import DirectBoot  # noqa: PLC0415 - most images are measured by a TPM
+        from constellation_engine.machines.launch_digest import launch_digests  # noqa: PLC0415
+
+        launch = self._request.launch
+        if launch is None:
+            return ()
+        boot = DirectBoot(
+            self._folder.place(ImageFile.KERNEL),
+            self._folder.place(ImageFile.INITRD),
+            self._folder.read(ImageFile.COMMAND_LINE).decode(),
+        )
+        found = {
+            digest
+            for one in launch.processors
+            for digest in launch_digests(launch.firmware, boot, numbers=[one.number], models=[one.model]).values()
+        }
+        return tuple(sorted(found))
+
+    def _put_into_esp(self) -> None:
+        """Put the signed measurements where the node finds them: it shows them to nodes of other images."""
+        disk = f"{self._folder.place(ImageFile.DISK)}@@{_ESP_OFFSET}"
+        files = [str(self._folder.place(file)) for file in (ImageFile.MEASUREMENTS, ImageFile.SIGNATURE)]
+        environment = {
+            **os.environ,
+            "SOURCE_DATE_EPOCH": "315532800",
+            "TZ": "UTC",
+            "MTOOLS_SKIP_CHECK": "1",
+        }  # FAT begins in 1980
+        for command in (("mmd", "-i", disk, f"::/{_ESP_FOLDER}"), ("mcopy", "-i", disk, *files, f"::/{_ESP_FOLDER}/")):
+            try:
+                subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)  # noqa: S603 - mtools
+            except FileNotFoundError:
+                raise MissingProgramError(f"there is no {command[0]} on this machine", hint="install mtools") from None
+            except subprocess.CalledProcessError as error:
+                raise NodeImageError(f"{command[0]} failed: {error.stderr.strip()}") from None
+
+    def _write_records(self, contents: Contents, made: Path) -> None:
+        packages = PackageManifest(
+            release=RELEASE,
+            source_date=self._record.created,
+            debian=self._describe(made / "node.manifest", made / "initrd.manifest"),
+            tools=self._describe_tools(made / "tools"),
+            python=contents.python,
+            components=contents.components,
+            containers=contents.containers,
+        )
+        self._folder.place(ImageFile.PACKAGES).write_bytes(packages.to_document())
+        self._folder.place(ImageFile.SBOM).write_bytes(write_sbom(packages, self._record))
+
+    def _deb_folders(self) -> list[Path]:
+        return [folder for folder in (self._request.cache / "packages", self._request.packages) if folder]
+
+    def _describe(self, *manifests: Path) -> tuple[DebianPackage, ...]:
+        found = {one for manifest in manifests for one in installed.from_mkosi_manifest(manifest.read_bytes())}
+        return installed.describe(found, self._deb_folders())
+
+    def _describe_tools(self, tree: Path) -> tuple[DebianPackage, ...]:
+        return installed.describe(installed.from_dpkg_status(tree), self._deb_folders())
+
+
+def _check(output: Path, request: ImageRequest) -> None:
+    """See what would fail only after minutes."""
+    if output.exists() and any(output.iterdir()) and not (output / ImageFile.BUILD).is_file():
+        raise NodeImageError(f"{output} is there and is no image", hint="name another folder: --output FOLDER")
+    if not (request.repository / CONFIGURATION / "mkosi.conf").is_file():
+        raise NodeImageError(
+            f"{request.repository}: expected a checkout of Constellation, with {CONFIGURATION}",
+            hint="name one: --repository FOLDER",
+        )
+    if request.target.boots_kernel_directly != (request.launch is not None):
+        raise NodeImageError(
+            f"{request.target.variant}: expected firmware and processors for its launch digests, and for no other",
+            hint="--firmware OVMF.amdsev.fd --cpus 2,4 --cpu-model EPYC-Milan",
+        )
+    if shutil.which("mcopy") is None:
+        raise MissingProgramError("there is no mcopy on this machine", hint="apt-get install mtools")
+    for place in (output, request.cache):
+        there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
+        if (free := shutil.disk_usage(there).free) < NEEDED_SPACE:
+            raise NodeImageError(
+                f"{there}: expected {NEEDED_SPACE >> 30} GiB of free space, got {free / (1 << 30):.1f}",
+                hint="name another folder by --output or --cache",
+            )
+
+
+@contextmanager
+def _draft(output: Path) -> Iterator[ImageFolder]:
+    """Give a folder that takes the place of another when all went well, and disappears else."""
+    draft = output.with_name(f".{output.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield ImageFolder(draft)
+    except BaseException:
+        kept = output.with_name(f"{output.name}.log")
+        if (draft / "build.log").exists():
+            shutil.move(draft / "build.log", kept)
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    shutil.rmtree(output, ignore_errors=True)
+    draft.rename(output)
