@@ -239,8 +239,8 @@ class Mesh:
                 await self._apply()
                 if looks % RULES_EVERY == 0:
                     await self._rules.repair()
-            except AgentError as error:
-                _LOG.warning("the mesh stays as it is: %s", error)
+            except Exception as error:  # noqa: BLE001 - whoever keeps the mesh must not stop, and nobody would notice
+                _LOG.warning("the mesh stays as it is: %s", error, exc_info=not isinstance(error, AgentError))
                 await asyncio.sleep(error.delay if isinstance(error, TemporaryError) else 0)
 
     async def _apply(self) -> None:

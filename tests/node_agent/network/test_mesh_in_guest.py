@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import subprocess
@@ -19,14 +20,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.keys.secret import Secret
+from constellation_core.testing.watching import until
 from node_agent.errors import PermanentError
 from node_agent.network import Mesh, Peer, interface
+from node_agent.network.mesh import IDENTITIES, NODES
+from node_agent.network.pod_network import FILE, FOLDER
 from node_agent.network.reconciling import Changes, WantedPeer
+from tests.node_agent.network.fake_api_server import kubelet_of_fake_server
 from tests.node_agent.network.topology import PODS, PORT, Namespace, link, received, wait_for_datagram
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -72,6 +78,13 @@ class Node:
             endpoints=(self.outer,),
             pod_cidr=self.pods,
         )
+
+    def metadata(self) -> dict[str, str]:
+        return {"name": f"node-{self.number}", "creationTimestamp": "2026-01-01T00:00:00Z"}
+
+    def spec(self) -> dict[str, object]:
+        key = base64.b64encode(self.peer().public_key).decode()
+        return {"wireguardPublicKey": key, "meshAddress": str(self.address), "addresses": [self.outer]}
 
     def do(self, work: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run something in the node's namespace."""
@@ -334,6 +347,50 @@ def test_the_mesh_lives_on_when_the_agent_dies(nodes: tuple[Node, Node]) -> None
 
         wait_for([Condition("the packet was dropped", check)], timeout=10)
         assert received(at_pod) == []
+
+
+def test_the_cluster_is_followed(nodes: tuple[Node, Node], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, other = nodes
+    one.start()
+    other.start(one)
+
+    async def work() -> None:
+        async with kubelet_of_fake_server(tmp_path) as kubelet:
+            mesh = Mesh(certificate=kubelet.certificate)
+            await mesh.protect(PODS)
+            await mesh.start(key=one.key, address=one.address, secret=SECRET)
+            following = asyncio.create_task(mesh.follow(kubelet.kubeconfig))
+            for each in nodes:
+                kubelet.server.put(NODES, {"metadata": each.metadata(), "spec": {"podCIDR": str(each.pods)}})
+                kubelet.server.put(IDENTITIES, {"metadata": each.metadata(), "spec": each.spec()})
+            await until(lambda: mesh.missing is None)
+            await has_pods(other, other.pods)
+            delivers(one, other)
+            delivers(other, one)
+            await until((FOLDER / FILE).exists)
+            assert str(one.pods) in (FOLDER / FILE).read_text()
+            assert f"ip saddr != {one.pods}" in one.space.run("nft", "list", "table", "inet", "constellation")
+
+            kubelet.server.delete(IDENTITIES, "node-1")  # an answer without ourselves is not believed
+            kubelet.server.delete(IDENTITIES, "node-2")
+            await until(lambda: "the mesh stays as it is: expected a NodeIdentity with our address" in caplog.text)
+            delivers(one, other)
+            kubelet.server.put(IDENTITIES, {"metadata": one.metadata(), "spec": one.spec()})
+            await has_pods(other, None)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    one.do(work)
+
+
+async def has_pods(peer: Node, pods: IPv4Network | None) -> None:
+    """Wait until the kernel has a peer with these pods, or has it no more."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [known for known in await interface.read_peers() if known.public_key == peer.peer().public_key]
+            if (not found) if pods is None else any(pods in known.allowed for known in found):
+                return
+            await asyncio.sleep(0.01)
 
 
 def test_many_peers_are_read_back(nodes: tuple[Node, Node]) -> None:

@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import secrets
+import shutil
 import socket
 import struct
 import subprocess
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import pytest
 
 from constellation_core.conditions import Condition, wait_for
 
@@ -143,6 +146,15 @@ class Topology:
             return None if self.node.counted(counter) else "nothing yet"
 
         wait_for([Condition(f"a packet was {counter}", check)], timeout=10)
+
+
+def require_namespaces() -> None:
+    """Skip where this machine does not let us make network namespaces with rules of their own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root makes network namespaces")
+    missing = [program for program in ("ip", "nft", "sysctl") if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (Debian: iproute2, nftables, procps)")
 
 
 def received(receiver: socket.socket) -> list[bytes]:
