@@ -16,18 +16,26 @@ from terraform_provider_constellation.plugin.errors import (
     UnknownValueError,
 )
 from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
+from terraform_provider_constellation.plugin.wire.paths import Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from terraform_provider_constellation.plugin.schema.objects import ObjectSchema
 
 _LOG: Final = logging.getLogger(__name__)
 _BUG: Final = "The provider failed unexpectedly"
 _REPORT: Final = "This is a mistake in the provider. With TF_LOG=ERROR its log shows where."
 
 
-def messages(problems: Iterable[Problem]) -> list[pb.Diagnostic]:
-    """Problems on the wire."""
-    return [_message(problem) for problem in problems]
+def messages(problems: Iterable[Problem], schema: ObjectSchema | None = None) -> list[pb.Diagnostic]:
+    """Problems on the wire.
+
+    Args:
+        problems: what to say.
+        schema: what their paths lead through, if there is one.
+    """
+    return [_message(problem, schema) for problem in problems]
 
 
 def diagnosed(error: Exception) -> tuple[Problem, ...]:
@@ -55,8 +63,28 @@ def _sentences(*parts: str) -> str:
     return " ".join(f"{part[0].upper()}{part[1:].rstrip('.')}." for part in parts if part)
 
 
-def _message(problem: Problem) -> pb.Diagnostic:
+def _message(problem: Problem, schema: ObjectSchema | None) -> pb.Diagnostic:
     message = pb.Diagnostic(severity=problem.severity.name, summary=problem.summary, detail=problem.detail)
-    if problem.path.steps:
-        message.attribute.CopyFrom(problem.path.to_message())
+    path = problem.path
+    shown = visible(path, schema) if schema else path
+    if shown != path:
+        message.detail = f"{path}: {problem.detail}".removesuffix(": ")
+    if shown.steps:
+        message.attribute.CopyFrom(shown.to_message())
     return message
+
+
+def visible(path: Path, schema: ObjectSchema) -> Path:
+    """As much of a path as Terraform finds in a configuration: blocks, an attribute, and one element of that.
+
+    With more it takes an attribute of the same name elsewhere, or none at all.
+    """
+    for index, step in enumerate(path.steps):
+        attribute = schema.attributes.get(step) if type(step) is str else None
+        if attribute is None:
+            continue
+        if attribute.nested is None or not attribute.field.block:
+            is_element = index + 1 < len(path.steps) and type(path.steps[index + 1]) is not str
+            return Path(path.steps[: index + 1 + is_element])
+        schema = attribute.nested
+    return path

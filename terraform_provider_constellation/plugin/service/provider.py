@@ -66,8 +66,17 @@ class ProviderCalls:
         try:
             return await getattr(self, _method(call))(request)
         except Exception as error:  # noqa: BLE001 - the answer is the only way to say it
-            response: Message = getattr(pb, call).Response(diagnostics=messages(diagnosed(error)))
+            schema = self._schema(call, getattr(request, "type_name", ""))
+            response: Message = getattr(pb, call).Response(diagnostics=messages(diagnosed(error), schema))
             return response
+
+    def _schema(self, call: str, name: str) -> ObjectSchema | None:
+        """What a call is about, if there is such a thing."""
+        if not name:
+            return self._provider.schema
+        kinds = {"Data": self._data, "Ephemeral": self._ephemeral, "List": self._lists}
+        items = next((items for kind, items in kinds.items() if kind in call), self._resources)
+        return items[name].schema if name in items else None
 
     def knows(self, call: str) -> bool:
         """Whether there is a method for a call."""
@@ -134,7 +143,7 @@ class ProviderCalls:
         """Give the provider its configuration."""
         call = Call(stopping=self.stopping, deferral_allowed=request.client_capabilities.deferral_allowed)
         await self._provider.configure(model_of(self._provider.schema, request.config), call)
-        return pb.ConfigureProvider.Response(diagnostics=messages(call.warnings))
+        return pb.ConfigureProvider.Response(diagnostics=messages(call.warnings, self._provider.schema))
 
     async def stop_provider(self, _request: pb.StopProvider.Request) -> pb.StopProvider.Response:
         """Ask what is under way to end soon. This call only asks; answers are still wanted."""
@@ -215,7 +224,7 @@ class ProviderCalls:
             reason = pb.Deferred.Reason.Name(error.reason.value)
             return pb.ReadDataSource.Response(deferred=pb.Deferred(reason=reason))
         state = known_message(source.schema, found)
-        return pb.ReadDataSource.Response(state=state, diagnostics=messages(call.warnings))
+        return pb.ReadDataSource.Response(state=state, diagnostics=messages(call.warnings, source.schema))
 
     # Ephemeral resources.
 
@@ -289,4 +298,4 @@ def _schemas(items: dict[str, Any]) -> dict[str, pb.Schema]:
 
 
 def _validated(schema: ObjectSchema, message: pb.DynamicValue) -> list[pb.Diagnostic]:
-    return messages(problems(schema, config_of(schema, message)))
+    return messages(problems(schema, config_of(schema, message)), schema)

@@ -55,7 +55,7 @@ class ResourceCalls:
         found = list(problems(self.schema, config))
         if not request.client_capabilities.write_only_attributes_allowed:
             found += write_only_problems(self.schema, config)
-        return pb.ValidateResourceConfig.Response(diagnostics=messages(found))
+        return pb.ValidateResourceConfig.Response(diagnostics=messages(found, self.schema))
 
     async def plan(self, request: pb.PlanResourceChange.Request) -> pb.PlanResourceChange.Response:
         """Plan a change; a null proposal is a plan to delete."""
@@ -79,7 +79,7 @@ class ResourceCalls:
             planned_state=write(planned, self.schema.type),
             requires_replace=[path.to_message() for path in change.replacements],
             planned_private=private_bytes(change.private),
-            diagnostics=messages(change.warnings),
+            diagnostics=messages(change.warnings, self.schema),
             deferred=deferred,
             planned_identity=self.identity_message(planned),
         )
@@ -103,7 +103,7 @@ class ResourceCalls:
         return pb.PlanResourceChange.Response(
             planned_state=request.proposed_new_state,
             planned_private=private_bytes(call.private),
-            diagnostics=messages(call.warnings),
+            diagnostics=messages(call.warnings, self.schema),
         )
 
     async def apply(self, request: pb.ApplyResourceChange.Request) -> pb.ApplyResourceChange.Response:
@@ -122,7 +122,7 @@ class ResourceCalls:
         return pb.ApplyResourceChange.Response(
             new_state=write(values, self.schema.type),
             private=private_bytes(operation.private) if values is not None else b"",
-            diagnostics=messages([*operation.warnings, *found]),
+            diagnostics=messages([*operation.warnings, *found], self.schema),
             new_identity=self.identity_message(values),
         )
 
@@ -168,7 +168,7 @@ class ResourceCalls:
         return pb.ReadResource.Response(
             new_state=write(values, self.schema.type),
             private=private_bytes(operation.private),
-            diagnostics=messages(operation.warnings),
+            diagnostics=messages(operation.warnings, self.schema),
             new_identity=self.identity_message(values),
         )
 

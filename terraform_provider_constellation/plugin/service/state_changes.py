@@ -63,7 +63,9 @@ async def import_state(
         private=private_bytes(operation.private),
         identity=calls.identity_message(values) or request.identity,
     )
-    return pb.ImportResourceState.Response(imported_resources=[imported], diagnostics=messages(operation.warnings))
+    return pb.ImportResourceState.Response(
+        imported_resources=[imported], diagnostics=messages(operation.warnings, calls.schema)
+    )
 
 
 async def move(calls: ResourceCalls, request: pb.MoveResourceState.Request) -> pb.MoveResourceState.Response:
@@ -81,7 +83,7 @@ async def move(calls: ResourceCalls, request: pb.MoveResourceState.Request) -> p
         target_state=write(values, calls.schema.type),
         target_private=private_bytes(operation.private),
         target_identity=calls.identity_message(values),
-        diagnostics=messages(operation.warnings),
+        diagnostics=messages(operation.warnings, calls.schema),
     )
 
 

@@ -62,14 +62,14 @@ def _serve_terraform(make: Callable[[], Provider[Any]], address: str, out: TextI
     credentials = Credentials.make(handshake.client_certificate) if handshake.client_certificate else None
     with listening(handshake.socket_folder) as endpoint:
         server = Server(provider, context=credentials.context if credentials else None)
-        handshake.announce(endpoint.getsockname(), credentials.certificate if credentials else b"")
-        asyncio.run(_until_done(server, endpoint))
+        certificate = credentials.certificate if credentials else b""
+        asyncio.run(_until_done(server, endpoint, lambda: handshake.announce(endpoint.getsockname(), certificate)))
 
 
-async def _until_done(server: Server, endpoint: socket.socket) -> None:
+async def _until_done(server: Server, endpoint: socket.socket, announce: Callable[[], None]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     server.watch_parent(os.getppid())
-    await server.run(endpoint)
+    await server.run(endpoint, ready=announce)
 
 
 def _serve_debug(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:

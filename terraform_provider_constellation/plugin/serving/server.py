@@ -23,7 +23,7 @@ from terraform_provider_constellation.plugin.wire import goplugin_pb2, tfplugin6
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from google.protobuf.descriptor import MethodDescriptor
     from grpclib.server import Stream
@@ -53,11 +53,17 @@ class Server:
         self._done = asyncio.Event()
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    async def run(self, endpoint: socket.socket) -> None:
-        """Serve until `stop`."""
+    async def run(self, endpoint: socket.socket, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`.
+
+        Args:
+            endpoint: the socket.
+            ready: is called when clients may come.
+        """
         server = GrpcServer([self])
         await server.start(sock=endpoint, ssl=self._context)
         try:
+            ready()
             await self._done.wait()
         finally:
             server.close()

@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -28,6 +27,7 @@ from terraform_provider_constellation.plugin import (
     ForeignState,
     Found,
     Lease,
+    Length,
     ListResource,
     Matches,
     Model,
@@ -49,7 +49,6 @@ from terraform_provider_constellation.plugin import (
     required,
     rule,
 )
-from terraform_provider_constellation.plugin.serving import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -85,7 +84,7 @@ class Cage(Model):
     """A cage with animals in it."""
 
     id: str = computed("Number of the cage.", plan=[keep])
-    name: str = required("What is on the sign.", plan=[replace], validators=[Matches("[a-z0-9-]+", "small letters, digits")])
+    name: str = required("What is on the sign.", plan=[replace], validators=[Matches("[a-z0-9-]+", "small letters")])
     climate: Literal["dry", "wet"] = optional("What the air is like.", default="dry")
     revision: str = computed("Changes with every change.")
     labels: dict[str, str] | None = optional("What is on the sign besides.")
@@ -95,7 +94,7 @@ class Cage(Model):
     keepers: SetOf[Food] | None = optional("What the keepers bring.")
     doors: dict[str, Food] | None = optional("By the place where it is put.")
     star: Animal | None = optional("Who is on the sign.")
-    secret: str | None = optional("Code of the lock.", sensitive=True)
+    secret: str | None = optional("Code of the lock.", sensitive=True, validators=[Length(4)])
     code_wo: str | None = optional("The same, stored nowhere.", write_only=True, sensitive=True)
     code_version: int | None = optional("Change it to make the code take effect.")
     behaviour: str | None = optional("What shall go wrong: half, broken, slow.")
@@ -311,6 +310,7 @@ class Zoo(Provider[ZooConfiguration]):
     name = "zoo"
 
     def __init__(self) -> None:
+        print("a stray line on standard output")  # noqa: T201 - must not reach Terraform as an answer
         self.books = Books(Path(os.environ.get("ZOO", ".")))
         self.resources = [Cages(self.books)]
         self.data_sources = [SpeciesSource()]
@@ -323,8 +323,3 @@ class Zoo(Provider[ZooConfiguration]):
             call.warn("Weak password", at="password")
         if config.folder:
             self.books.folder = Path(config.folder)
-
-
-if __name__ == "__main__":
-    print("a stray line on standard output")
-    sys.exit(serve(Zoo, address=ADDRESS))
