@@ -23,7 +23,7 @@ from attestation.reader import Reader
 DIGEST: Final = 32  # bytes
 _WHAT: Final = "dm-verity superblock"
 _SUPERBLOCK: Final = 512  # bytes
-_BLOCK: Final = 4096  # bytes, the only size that is made today
+_BLOCKS: Final = (512, 1024, 2048, 4096)  # bytes: what Linux takes on x86
 _MAX_SALT: Final = 256
 
 
@@ -33,12 +33,14 @@ class Verity:
 
     Attributes:
         blocks: number of data blocks.
-        block_size: bytes, of data and hashes.
+        block_size: bytes of a block of data.
+        hash_block_size: bytes of a block of hashes.
         salt: before every block.
     """
 
     blocks: int
     block_size: int
+    hash_block_size: int
     salt: bytes
 
     @property
@@ -51,7 +53,7 @@ def parse_verity(hashes: memoryview) -> Verity:
     """Read the superblock of a partition with hashes.
 
     Raises:
-        MalformedError: it is none, or of a kind that we do not make: SHA-256 over blocks of 4096 bytes.
+        MalformedError: it is none, or of a kind that we do not make: SHA-256 over blocks of up to 4096 bytes.
     """
     reader = Reader(bytes(hashes[:_SUPERBLOCK]), _WHAT, "little")
     reader.expect(b"verity\0\0", reader.take(8, "signature"), "signature")
@@ -59,13 +61,15 @@ def parse_verity(hashes: memoryview) -> Verity:
     reader.expect(1, reader.u32("type of hashes"), "type of hashes")
     reader.take(16, "UUID")
     reader.expect(b"sha256", reader.take(32, "algorithm").rstrip(b"\0"), "algorithm")
-    reader.expect(_BLOCK, reader.u32("size of a data block"), "size of a data block")
-    reader.expect(_BLOCK, reader.u32("size of a hash block"), "size of a hash block")
+    block_size, hash_block_size = reader.u32("size of a data block"), reader.u32("size of a hash block")
     blocks, salt_size = reader.u64("number of blocks"), reader.u16("size of the salt")
     reader.take(6, "reserved")
-    if not blocks or salt_size > _MAX_SALT:
-        raise MalformedError(f"{_WHAT}: {blocks} blocks, a salt of {salt_size} bytes")
-    return Verity(blocks, _BLOCK, reader.take(salt_size, "salt"))
+    if not blocks or salt_size > _MAX_SALT or not {block_size, hash_block_size} <= {*_BLOCKS}:
+        raise MalformedError(
+            f"{_WHAT}: {blocks} blocks of {block_size} bytes, hashes in blocks of {hash_block_size}, "
+            f"a salt of {salt_size} bytes"
+        )
+    return Verity(blocks, block_size, hash_block_size, reader.take(salt_size, "salt"))
 
 
 def compute_root_hash(data: memoryview, hashes: memoryview) -> bytes:
@@ -84,25 +88,28 @@ def compute_root_hash(data: memoryview, hashes: memoryview) -> bytes:
     verity = parse_verity(hashes)
     if verity.data_size > len(data):
         raise MalformedError(f"dm-verity protects {verity.data_size} bytes, the partition has {len(data)}")
-    levels = [_hash_blocks(data[: verity.data_size], verity)]
-    while len(levels[-1]) > verity.block_size:
-        levels.append(_hash_blocks(memoryview(levels[-1]), verity))
-    end = verity.block_size + sum(map(len, levels))
+    if verity.blocks == 1:  # then there is no tree
+        return hashlib.sha256(verity.salt + data[: verity.data_size]).digest()
+    size = verity.hash_block_size
+    levels = [_hash_blocks(data[: verity.data_size], verity.block_size, verity)]
+    while len(levels[-1]) > size:
+        levels.append(_hash_blocks(memoryview(levels[-1]), size, verity))
+    end = -(-_SUPERBLOCK // size) * size + sum(map(len, levels))
     for level in levels:  # the top of the tree comes first, but a changed block of data is what people want to know
         _compare(level, hashes[end - len(level) : end], is_lowest=level is levels[0])
         end -= len(level)
     return hashlib.sha256(verity.salt + levels[-1]).digest()
 
 
-def _hash_blocks(data: memoryview, verity: Verity) -> bytes:
+def _hash_blocks(data: memoryview, size: int, verity: Verity) -> bytes:
     """Hash block by block, and fill up the last block of hashes with zeros."""
-    size, salted = verity.block_size, hashlib.sha256(verity.salt)
+    salted = hashlib.sha256(verity.salt)
     level = bytearray()
     for start in range(0, len(data), size):
         block = salted.copy()
         block.update(data[start : start + size])
         level += block.digest()
-    return bytes(level) + bytes(-len(level) % size)
+    return bytes(level) + bytes(-len(level) % verity.hash_block_size)
 
 
 def _compare(computed: bytes, stored: memoryview, *, is_lowest: bool) -> None:

@@ -223,8 +223,11 @@ class TestOthersMakeWhatWeRead:
         ]
 
     @needs("veritysetup")
-    def test_cryptsetup(self, tmp_path: Path) -> None:
-        (tmp_path / "data").write_bytes(DATA)
-        said = run("veritysetup", "format", tmp_path / "data", tmp_path / "hashes")
+    @pytest.mark.parametrize("sizes", [(4096, 4096), (512, 512), (512, 4096), (4096, 512)])
+    @pytest.mark.parametrize("blocks", [1, 2, 300])
+    def test_cryptsetup(self, tmp_path: Path, sizes: tuple[int, int], blocks: int) -> None:
+        data, options = DATA[: blocks * BLOCK], ("--data-block-size", sizes[0], "--hash-block-size", sizes[1])
+        (tmp_path / "data").write_bytes(data)
+        said = run("veritysetup", "format", *options, tmp_path / "data", tmp_path / "hashes")
         hashes = memoryview((tmp_path / "hashes").read_bytes())
-        assert compute_root_hash(memoryview(DATA), hashes).hex() in said
+        assert compute_root_hash(memoryview(data), hashes).hex() in said
