@@ -134,14 +134,14 @@ class _Verification:
         self._records()  # 8
 
     @contextmanager
-    def _checking(self, name: str) -> Iterator[None]:
+    def _checking(self, name: str, expected: str = "one that can be read") -> Iterator[None]:
         """Turn what cannot be read into a reason, and go on with the next part."""
         try:
             yield
         except NotGenuineError as error:
             self.mismatches.append(Mismatch.of(error))
         except (*_UNREADABLE, ImageKeyError) as error:
-            self.mismatches.append(Mismatch(name, "one that can be read", str(error), error.hint))
+            self.mismatches.append(Mismatch(name, expected, str(error), error.hint))
 
     def _compare(self, name: str, expected: str, got: str, hint: str = "") -> None:
         if expected != got:
@@ -171,7 +171,8 @@ class _Verification:
             disk = open_disk(self._folder.require(ImageFile.DISK))
             with self._checking("esp"):
                 self._esp(disk.esp(), uki)  # 4, 5
-            self._root(disk, uki)  # 6
+            with self._checking("root", "blocks that fit their hashes"):
+                self._root(disk, uki)  # 6
 
     def _esp(self, esp: Esp, uki: KernelImage) -> None:
         hint = "somebody changed the disk: do not start it"

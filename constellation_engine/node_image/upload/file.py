@@ -45,47 +45,51 @@ class FileUploader:
         build = image.read_build()
         target = self._root / f"{build.name}-{build.version}-{build.target}-{build.profile}"
         draft = self._root / f".{target.name}.{secrets.token_hex(4)}"
-        digests = digests_of(image.place(ImageFile.DISK), report)
-        place = Place(PlaceKind.FILE, str(target / ImageFile.DISK), digests.sha256, digests.size)
         try:
             if target.exists():
-                _check_same(image, ImageFolder(target), digests.sha256, report)
-                return place
-            draft.mkdir(parents=True)
-            for file in image.files():
-                _copy(image.place(file), draft / file, report)
-            _sync(draft)
-            draft.rename(target)
-            _sync(self._root)
+                sha256 = _check_same(image, ImageFolder(target), report)
+            else:
+                draft.mkdir(parents=True)
+                digests = {file: _copy(image.place(file), draft / file, report) for file in image.files()}
+                _sync(draft)
+                draft.rename(target)
+                _sync(self._root)
+                sha256 = digests[ImageFile.DISK]
         except OSError as error:
             raise UploadError(
                 f"{target}: {error.strerror or error}", hint="is there enough space, and may you write there?"
             ) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return place
+        disk = target / ImageFile.DISK
+        return Place(PlaceKind.FILE, str(disk), sha256, disk.stat().st_size)
 
 
-def _check_same(image: ImageFolder, there: ImageFolder, sha256: str, report: Report) -> None:
-    """Refuse to replace an image by another of the same name and version."""
+def _check_same(image: ImageFolder, there: ImageFolder, report: Report) -> str:
+    """Refuse to replace an image by another of the same name and version; give the SHA-256 of its disk."""
     small = [file for file in ImageFile if file is not ImageFile.DISK]
     differing = [file.value for file in small if _content(image, file) != _content(there, file)]
-    disk = there.place(ImageFile.DISK)
-    if not disk.is_file() or digests_of(disk, report).sha256 != sha256:
+    sha256 = _sha256(image.place(ImageFile.DISK), report)
+    if not there.has(ImageFile.DISK) or _sha256(there.place(ImageFile.DISK), report) != sha256:
         differing.append(ImageFile.DISK.value)
     if differing:
         raise UploadError(
             f"{there.path} is there with another content: {', '.join(differing)}",
             hint="give the new image another version, or remove the old one",
         )
+    return sha256
 
 
 def _content(image: ImageFolder, file: ImageFile) -> bytes | None:
     return hashlib.sha256(image.place(file).read_bytes()).digest() if image.has(file) else None
 
 
-def _copy(source: Path, target: Path, report: Report) -> None:
-    """Copy a file with holes, and read it back."""
+def _sha256(path: Path, report: Report) -> str:
+    return digests_of(path, report, "sha256")["sha256"]
+
+
+def _copy(source: Path, target: Path, report: Report) -> str:
+    """Copy a file with holes, and read it back; give its SHA-256."""
     size, done, hashed = source.stat().st_size, 0, hashlib.sha256()
     with source.open("rb") as reader, target.open("xb") as writer:
         while chunk := reader.read(CHUNK):
@@ -95,10 +99,11 @@ def _copy(source: Path, target: Path, report: Report) -> None:
             report("copying", done, size)
         writer.truncate(done)
         os.fsync(writer.fileno())
-    if digests_of(target, report).sha256 != hashed.hexdigest():
+    if _sha256(target, report) != hashed.hexdigest():
         raise UploadError(
             f"{target.name}: what was written cannot be read back", hint="the disk or the network share is damaged"
         )
+    return hashed.hexdigest()
 
 
 def _write_with_holes(descriptor: int, chunk: bytes, offset: int) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attestation.errors import MissingExtraError
 from attestation.variant import Variant
 from constellation_engine.errors import UploadError
 from constellation_engine.node_image.catalogue import Place, PlaceKind
 from constellation_engine.node_image.image_folder import ImageFile
-from constellation_engine.node_image.upload.uploader import Digests, digests_of
+from constellation_engine.node_image.upload.uploader import digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,20 @@ INTERVAL: Final = 1.0  # seconds between two looks at that
 _GIB: Final = 1 << 30
 _CREATED: Final = 201
 _WHO: Final = "see clouds.yaml, and the variables OS_*: is it the right cloud, and may you create images?"
+
+
+class Digests(NamedTuple):
+    """What tells whether two disks are the same.
+
+    Attributes:
+        size: bytes.
+        sha256: hexadecimal.
+        sha512: hexadecimal: what clouds compute by default.
+    """
+
+    size: int
+    sha256: str
+    sha512: str
 
 
 class OpenStackUploader:
@@ -85,7 +99,7 @@ class OpenStackUploader:
             )
         disk = image.require(ImageFile.DISK)
         measured = hashlib.sha256(image.read_signed().document).hexdigest()
-        digests = digests_of(disk, report)
+        digests = Digests(disk.stat().st_size, **digests_of(disk, report, "sha256", "sha512"))
         try:
             connection = self._connect(self._cloud)
             found = _find(connection, build, digests)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,31 +41,26 @@ class Uploader(Protocol):
         ...
 
 
-class Digests(NamedTuple):
-    """What tells whether two disks are the same.
+def digests_of(path: Path, report: Report, *algorithms: str) -> dict[str, str]:
+    """Hash a file, and tell how far that is.
 
-    Attributes:
-        size: bytes.
-        sha256: hexadecimal.
-        sha512: hexadecimal.
+    Args:
+        path: of the file.
+        report: is told how it goes.
+        algorithms: as `hashlib` calls them.
+
+    Returns:
+        Algorithm → digest, hexadecimal.
     """
-
-    size: int
-    sha256: str
-    sha512: str
-
-
-def digests_of(path: Path, report: Report) -> Digests:
-    """Hash a file, and tell how far that is."""
     size, done = path.stat().st_size, 0
-    sha256, sha512 = hashlib.sha256(), hashlib.sha512()
+    hashes = {name: hashlib.new(name) for name in algorithms}
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            sha256.update(chunk)
-            sha512.update(chunk)
+            for one in hashes.values():
+                one.update(chunk)
             done += len(chunk)
             report("reading", done, size)
-    return Digests(done, sha256.hexdigest(), sha512.hexdigest())
+    return {name: one.hexdigest() for name, one in hashes.items()}
 
 
 def say_nothing(_what: str, _done: int, _total: int) -> None:

@@ -109,7 +109,7 @@ def test_one_changed_bit_of_the_root_is_found(image: ImageFolder) -> None:
     disk = image.place(ImageFile.DISK)
     root = disk.read_bytes().index(b"a root that is no file system")
     flip(disk, root + 5000)
-    assert "block 1 was changed, and 0 more" in refusals(image)["disk"]
+    assert "block 1 was changed, and 0 more" in refusals(image)["root"]
 
 
 def test_another_root_with_its_own_hashes_is_refused(image: ImageFolder) -> None:
