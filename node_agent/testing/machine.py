@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,13 +25,17 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from attestation.case import Mark
+from attestation.judge import judge
 from attestation.policy import Policy
 from attestation.testing.swtpm import running_swtpm
 from attestation.tpm.client import Tpm
+from attestation.variant import Variant
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.image_manifest import sign
 from node_agent.console import Console, View
+from node_agent.device import NodeDevice
 from node_agent.image import FOLDER, MANIFEST, SIGNATURE
 from node_agent.machine import Parts
 from node_agent.metadata.config_drive import ConfigDrive
@@ -137,16 +142,27 @@ class Boot:
             raise AssertionError(f"no {what} within {BOOT_TIME:g} s; it said:\n{self.said}") from None
 
     @asynccontextmanager
-    async def administrator(self, port: int) -> AsyncIterator[AttestedChannel]:
-        """Connect as an administrator does, who judges the machine."""
+    async def administrator(self, port: int, mark: Mark | bytes = Mark.UNMARKED) -> AsyncIterator[AttestedChannel]:
+        """Connect as an administrator does, who judges the machine.
+
+        Args:
+            port: of the machine.
+            mark: what it must carry; who comes back to a run that has begun knows the cluster ID.
+        """
         policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
-        async with attested_channel("127.0.0.1", port, verifier=PolicyVerifier(policies=[policy])) as channel:
+        verifier = PolicyVerifier(policies=[policy], mark=mark)
+        async with attested_channel("127.0.0.1", port, verifier=verifier) as channel:
             yield channel
 
     @property
     def init_port(self) -> int:
         """Where it says that it waits for init."""
         return self._port_in(Phase.WAITING)
+
+    @property
+    def init_ports(self) -> list[int]:
+        """Every port on which it said that it waits for init."""
+        return [int(port) for port in re.findall(r"init on port (\d+)", self.said)]
 
     @property
     def recover_port(self) -> int:
@@ -156,6 +172,21 @@ class Boot:
     def _port_in(self, phase: Phase) -> int:
         found = [re.search(r"on port (\d+)", entry["detail"]) for entry in self.journal if entry["phase"] == phase]
         return next(int(match[1]) for match in found if match is not None)
+
+    def identity(self) -> bytes | None:
+        """Find out what identifies its devices, as others see it."""
+        device = NodeDevice(Variant.QEMU_VTPM, self.settings.run, tpm=self.tpm.address)
+        policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
+        evidence = device.issue(bytes(32))
+        return judge(evidence, policy, binding=bytes(32), at=datetime.now(UTC), mark=Mark.ANY).identity
+
+    def listens(self, port: int) -> bool:
+        """Whether somebody listens on a port of this machine."""
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            return False
+        return True
 
     def registers(self) -> dict[int, bytes]:
         """Read the registers, when the agent does not."""
@@ -219,6 +250,21 @@ class FakeMachine:
             finally:
                 boot.living.cancel()
                 await asyncio.gather(boot.living, return_exceptions=True)
+
+    @asynccontextmanager
+    async def again(self, boot: Boot, *, mark: bytes) -> AsyncIterator[Boot]:
+        """Start another agent in a boot that was marked meanwhile."""
+        boot.living.cancel()
+        await asyncio.gather(boot.living, return_exceptions=True)
+        with Tpm.open(boot.tpm.address) as registers:
+            registers.pcr_event(15, mark)
+        (boot.settings.run / FILE_NAME).unlink()
+        later = self._boot(boot.settings.run, boot.settings.state, boot.tpm)
+        try:
+            yield later
+        finally:
+            later.living.cancel()
+            await asyncio.gather(later.living, return_exceptions=True)
 
     def _boot(self, run: Path, state: Path, tpm: Swtpm) -> Boot:
         settings = Settings(

@@ -27,6 +27,7 @@ class Moments:
     dark: asyncio.Event = field(default_factory=asyncio.Event)
     _broken: dict[str, tuple[Exception, int]] = field(default_factory=dict)
     _cut: str = ""
+    _light: asyncio.Event = field(default_factory=asyncio.Event)
 
     def break_at(self, moment: str, error: Exception, *, times: int = 1_000_000) -> None:
         """Raise an error whenever a moment comes, or so many times."""
@@ -36,18 +37,23 @@ class Moments:
         """Break nothing, and let the power be."""
         self._broken.clear()
         self._cut = ""
-        self.dark = asyncio.Event()
+
+    def go_on(self) -> None:
+        """Let what stood still go on."""
+        self._light.set()
 
     def cut_at(self, moment: str) -> None:
-        """Let everything stand still when a moment comes."""
-        self._cut = moment
+        """Let everything stand still when a moment comes; what stood still before goes on."""
+        self._light.set()
+        self._cut, self.dark, self._light = moment, asyncio.Event(), asyncio.Event()
 
     async def come(self, moment: str) -> None:
         """Pass a moment, or break there."""
         self.seen.append(moment)
         if moment == self._cut:
+            light = self._light
             self.dark.set()
-            await asyncio.Event().wait()
+            await light.wait()
         if moment in self._broken:
             error, times = self._broken[moment]
             if times > 0:

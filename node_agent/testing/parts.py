@@ -65,7 +65,7 @@ class FakeDisk:
         kind = DiskKind(self.header.get("kind", "new"))
         known = uuid.UUID(self.header["uuid"]) if "uuid" in self.header else None
         return DiskState(
-            kind, known, self.header.get("cluster", ""), "a file system" if kind is DiskKind.FOREIGN else ""
+            kind, known, self.header.get("cluster", ""), "it has a file system" if kind is DiskKind.FOREIGN else ""
         )
 
     async def prepare(self) -> uuid.UUID:
