@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from constellation_cli.errors import ExitStatus
-from constellation_cli.image.words import TrustedKey, own_key
+from constellation_cli.image.words import CpuModels, Cpus, Firmware, TrustedKey, launch_inputs, own_key
 from constellation_cli.output import Output, OutputFormat, Table, emit, name_value_rows
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ EXAMPLES: Final = (
 def inspect_image(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of an image, a raw disk, or a UKI (.efi).")],
     key: TrustedKey = None,
+    firmware: Firmware = None,
+    cpus: Cpus = "",
+    cpu_model: CpuModels = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Show partitions, kernel, command line, root hash, registers, and who signed what the image measures.
@@ -42,12 +45,12 @@ def inspect_image(
     from constellation_engine.node_image.verification import verify_image
 
     trusted = read_public_key(key) if key else own_key()
-    verdict = None
+    launch, verdict = launch_inputs(firmware, cpus, cpu_model), None
     with waiting_for(f"the hashes of {path}"):
         found = inspect(path, [trusted] if trusted else [])
         if path.is_dir():
             folder = ImageFolder(path)
-            verdict = verify_image(folder, trusted or folder.read(ImageFile.PUBLIC_KEY))
+            verdict = verify_image(folder, trusted or folder.read(ImageFile.PUBLIC_KEY), launch=launch)
     record = {**found.to_mapping(), "vouched_for": bool(trusted), "verdict": verdict and verdict.to_mapping()}
     emit(output, record, lambda: _tables(record, verdict))
     if verdict is not None and not verdict.is_accepted:

@@ -52,9 +52,9 @@ def list_images(
 
 
 def _local(images: Path | None) -> list[dict[str, Any]]:
-    from constellation_engine.node_image.local_images import default_images_folder, local_images
+    from constellation_engine.node_image.local_images import default_folder, local_images
 
-    found = local_images(images or default_images_folder())
+    found = local_images(images or default_folder())
     return [
         _entry(image.build, where=str(image.folder.path), size=image.size, problem=image.problem) for image in found
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from constellation_cli.errors import CommandError, ExitStatus
-from constellation_cli.image.words import Image, TrustedKey, trusted_key
+from constellation_cli.image.words import CpuModels, Cpus, Firmware, Image, TrustedKey, launch_inputs, trusted_key
 from constellation_cli.output import Output, OutputFormat, Table, emit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def parse_destination(text: str) -> tuple[str, str]:
     return kind, where.removeprefix("//") if kind == "file" else where
 
 
-def upload_image(
+def upload_image(  # noqa: PLR0913, PLR0917 - one parameter an option
     image: Image,
     destination: Annotated[
         str,
@@ -46,6 +46,9 @@ def upload_image(
         ),
     ],
     key: TrustedKey = None,
+    firmware: Firmware = None,
+    cpus: Cpus = "",
+    cpu_model: CpuModels = "",
     hidden: Annotated[bool, typer.Option("--hidden", help="OpenStack: leave it out of lists of images.")] = False,
     catalogue: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Note the place in this list of images, which may be new.")
@@ -67,9 +70,10 @@ def upload_image(
     from constellation_engine.node_image.verification import verify_image
 
     folder, public_key = ImageFolder.open(image), trusted_key(key)
+    launch = launch_inputs(firmware, cpus, cpu_model)
     with time_limit(timeout, f"the upload of {image}"):
         with waiting_for(f"the hashes of {image}"):
-            verdict = verify_image(folder, public_key)
+            verdict = verify_image(folder, public_key, launch=launch)
         if not verdict.is_accepted:
             emit(output, verdict.to_mapping(), lambda: verdict_tables(verdict))
             raise typer.Exit(ExitStatus.REFUSED)

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from constellation_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from constellation_engine.node_image.build import LaunchInputs
 
 Image: TypeAlias = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the image.")]
 TrustedKey: TypeAlias = Annotated[
@@ -24,6 +27,42 @@ SigningKey: TypeAlias = Annotated[
     Path | None,
     typer.Option("--key", metavar="FILE", help="The key; default: constellation/image.key in your config folder."),
 ]
+Firmware: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--firmware", metavar="FILE", help="Targets with a launch digest: OVMF; default: this machine's."),
+]
+Cpus: TypeAlias = Annotated[
+    str,
+    typer.Option(metavar="N,…", help="Targets with a launch digest: how many virtual processors machines may have."),
+]
+CpuModels: TypeAlias = Annotated[
+    str, typer.Option("--cpu-model", metavar="MODEL,…", help="Targets with a launch digest: of which model.")
+]
+
+
+def launch_inputs(firmware: Path | None, cpus: str, models: str) -> LaunchInputs | None:
+    """Give what launch digests depend on besides the image; None where nothing was said.
+
+    Raises:
+        UsageError: only half was said, or it is no number or no model.
+        MachineError: no firmware was named, and this machine has none.
+    """
+    if not (firmware or cpus or models):
+        return None
+    if not (cpus and models):
+        raise UsageError("a launch digest needs --cpus and --cpu-model")
+    from constellation_engine.machines.firmware import find_snp_ovmf
+    from constellation_engine.machines.launch_digest import Processors
+    from constellation_engine.machines.spec import VcpuModel
+    from constellation_engine.node_image.build import LaunchInputs
+
+    try:
+        numbers = [int(word) for word in cpus.split(",")]
+        named = [VcpuModel(word) for word in models.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--cpus takes numbers, --cpu-model some of {', '.join(VcpuModel)}: {error}") from None
+    processors = [Processors(number, model) for number in numbers for model in named]
+    return LaunchInputs(firmware or find_snp_ovmf().code, processors)
 
 
 def trusted_key(key: Path | None) -> bytes:

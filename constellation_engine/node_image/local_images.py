@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE: Final = "CONSTELLATION_IMAGES"
 
 
-def default_images_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Give the folder of this machine's images (XDG Base Directory Specification 0.8)."""
     if chosen := environment.get(FOLDER_VARIABLE):
         return Path(chosen)

@@ -4,7 +4,8 @@
 
 1. `measurements.json` is signed by the key that is asked for. Stops measurements of anybody else's.
 2. The folder's `image.pub` is that key. Stops an image whose nodes would believe somebody else.
-3. The unified kernel image predicts the signed registers, all that can be predicted. Stops another kernel, initrd or
+3. The unified kernel image predicts the signed registers, all that can be predicted; where the firmware is handed a
+   kernel, the signed launch digests have that of every machine that is asked for. Stops another kernel, initrd or
    command line.
 4. The disk starts this very image. Stops a disk that was changed apart from the files beside it.
 5. The ESP has this image, the signed measurements and nothing else. Stops add-ons and credentials that systemd-stub
@@ -41,6 +42,7 @@ from constellation_engine.node_image.disk import (
 )
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.kernel_image import read_kernel_image
+from constellation_engine.node_image.launch import launch_mismatches
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.sbom import read_sbom
 from constellation_engine.node_image.signing import fingerprint
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from constellation_core.image_manifest import ImageManifest
+    from constellation_engine.node_image.build import LaunchInputs
     from constellation_engine.node_image.disk import Disk, Esp
     from constellation_engine.node_image.kernel_image import KernelImage
 
@@ -90,17 +93,20 @@ class ImageVerdict:
         }
 
 
-def verify_image(folder: ImageFolder, public_key: bytes) -> ImageVerdict:
+def verify_image(folder: ImageFolder, public_key: bytes, *, launch: LaunchInputs | None = None) -> ImageVerdict:
     """Verify an image as the numbered list says; takes some seconds a GiB of its root.
 
     Args:
         folder: the image.
         public_key: PEM of whom we trust to build images.
+        launch: firmware and processors of machines, for images whose firmware is handed a kernel; without, such an
+            image is not accepted.
 
     Raises:
         ImageKeyError: the key is unusable.
+        MachineError: the firmware is unusable, or the extra `build` is not installed.
     """
-    verification = _Verification(folder, public_key)
+    verification = _Verification(folder, public_key, launch)
     verification.run()
     manifest = verification.manifest
     return ImageVerdict(
@@ -113,9 +119,10 @@ def verify_image(folder: ImageFolder, public_key: bytes) -> ImageVerdict:
 class _Verification:
     """One run: collects what does not fit, and keeps what later steps need."""
 
-    def __init__(self, folder: ImageFolder, public_key: bytes) -> None:
+    def __init__(self, folder: ImageFolder, public_key: bytes, launch: LaunchInputs | None) -> None:
         self._folder = folder
         self._public_key = public_key
+        self._launch = launch
         self._key = fingerprint(public_key)
         self.manifest: ImageManifest | None = None
         self.mismatches: list[Mismatch] = []
@@ -128,7 +135,7 @@ class _Verification:
         with self._checking("uki"):
             data = map_file(self._folder.require(ImageFile.UKI))
             uki = read_kernel_image(data)
-            self._registers(uki)  # 3
+            self._measured(uki)  # 3
             self._disk(uki)
             self._direct_boot(data)  # 7
         self._records()  # 8
@@ -155,13 +162,20 @@ class _Verification:
         theirs = fingerprint(self._folder.read(ImageFile.PUBLIC_KEY), str(place))
         self._compare("image.pub", self._key, theirs, "nodes of this image believe another builder")
 
-    def _registers(self, uki: KernelImage) -> None:
-        if self.manifest is None or Technology.TPM not in self.manifest.variant.technologies:
+    def _measured(self, uki: KernelImage) -> None:
+        if self.manifest is None:
             return
+        if Technology.TPM in self.manifest.variant.technologies:
+            self._registers(uki, self.manifest)
+            return
+        with self._checking("launch_digests"):
+            self.mismatches += launch_mismatches(self._folder, self.manifest, self._launch)
+
+    def _registers(self, uki: KernelImage, manifest: ImageManifest) -> None:
         for index, value in uki.prediction.registers.items():
             if index == MARK:
                 continue
-            register = self.manifest.measurements.get(str(index))
+            register = manifest.measurements.get(str(index))
             why = "the unified kernel image is not the one that was measured" if index not in UNTOUCHED else ""
             signed = register.expected.hex() if register and register.enforced else ""
             self._compare(f"measurements.{index}", signed, value.hex(), why)

@@ -16,7 +16,7 @@ from attestation.errors import MalformedError
 from constellation_engine.errors import NodeImageError, UnknownImageError
 from constellation_engine.node_image.build_record import BuildRecord
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder, read_bounded
-from constellation_engine.node_image.local_images import default_images_folder, local_images
+from constellation_engine.node_image.local_images import default_folder, local_images
 from constellation_engine.testing.node_images import BUILD, FakeImage
 
 if TYPE_CHECKING:
@@ -112,4 +112,4 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_folder_of_images(environment: dict[str, str], expected: str) -> None:
-    assert str(default_images_folder(environment)).endswith(expected)
+    assert str(default_folder(environment)).endswith(expected)
