@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -68,7 +69,7 @@ func (f *filler) add(ctx context.Context, image *layoutImage) error {
 	if err := f.copyBlob(ctx, image, image.target, configReference, config.Digest.String()); err != nil {
 		return err
 	}
-	for _, name := range append(image.names, config.Digest.String()) { // the CRI plug-in knows images by both
+	for _, name := range append(slices.Clip(image.names), config.Digest.String()) { // the CRI plug-in wants both
 		record := images.Image{Name: name, Target: image.target, Labels: imageLabels}
 		if _, err := f.images.Create(ctx, record); err != nil {
 			return err

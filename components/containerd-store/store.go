@@ -7,16 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/snapshots"
-	"github.com/containerd/containerd/v2/core/snapshots/storage"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins/content/local"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -29,42 +26,55 @@ const (
 	namespace       = "k8s.io" // of the CRI plug-in
 )
 
-// makeStore makes a store with the images of layouts. Both databases are drafts first, and then copied in one form.
+// databases says where the two databases of a store are.
+type databases struct {
+	names     string // of images, and what they lead to
+	snapshots string // which snapshot is which folder
+}
+
+// makeStore makes a store with the images of layouts, or nothing.
 func makeStore(ctx context.Context, store string, layouts []string) (err error) {
 	if err := os.Mkdir(store, 0o755); err != nil {
 		return err
 	}
-	drafts, err := os.MkdirTemp("", "containerd-store-")
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(store))
+		}
+	}()
+	scratch, err := os.MkdirTemp("", "containerd-store-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(drafts)
-	names, files := filepath.Join(drafts, "meta.db"), filepath.Join(drafts, "metadata.db")
-	if err := fill(namespaces.WithNamespace(ctx, namespace), store, names, files, layouts); err != nil {
+	defer os.RemoveAll(scratch)
+	drafts := databases{filepath.Join(scratch, "names.db"), filepath.Join(scratch, "snapshots.db")}
+	if err := fill(namespaces.WithNamespace(ctx, namespace), store, drafts, layouts); err != nil {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(store, metadataFolder), 0o755); err != nil {
 		return err
 	}
-	return errors.Join(
-		copyDatabase(names, filepath.Join(store, metadataFolder, "meta.db")),
-		copyDatabase(files, filepath.Join(store, snapshotsFolder, "metadata.db")),
-		tidy(store),
-	)
+	if err := copyDatabase(drafts.names, filepath.Join(store, metadataFolder, "meta.db")); err != nil {
+		return err
+	}
+	if err := copyDatabase(drafts.snapshots, filepath.Join(store, snapshotsFolder, "metadata.db")); err != nil {
+		return err
+	}
+	return tidy(store)
 }
 
-// fill puts images into a store whose databases are elsewhere: the one with all names, the one of the snapshotter.
-func fill(ctx context.Context, store, names, files string, layouts []string) (err error) {
+// fill puts images into a store whose databases are elsewhere.
+func fill(ctx context.Context, store string, where databases, layouts []string) (err error) {
 	blobs, err := local.NewStore(filepath.Join(store, contentFolder))
 	if err != nil {
 		return err
 	}
-	overlays, err := newSnapshotter(filepath.Join(store, snapshotsFolder), files)
+	overlays, err := newSnapshotter(filepath.Join(store, snapshotsFolder), where.snapshots)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, overlays.Close()) }()
-	database, err := bolt.Open(names, 0o600, &bolt.Options{NoSync: true})
+	database, err := bolt.Open(where.names, 0o600, &bolt.Options{NoSync: true})
 	if err != nil {
 		return err
 	}
@@ -84,64 +94,4 @@ func fill(ctx context.Context, store, names, files string, layouts []string) (er
 		}
 	}
 	return nil
-}
-
-// snapshotter is containerd's for overlayfs, except that what it notes of sizes does not depend on the file system that
-// the store is built on.
-type snapshotter struct {
-	snapshots.Snapshotter
-	database *storage.MetaStore
-	folder   string
-}
-
-func newSnapshotter(folder, database string) (*snapshotter, error) {
-	store, err := storage.NewMetaStore(database, func(options *bolt.Options) error {
-		options.NoSync = true
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	// The option keeps it from trying mounts: nothing will be mounted here.
-	options := overlay.WithMountOptions([]string{"userxattr", "index=off"})
-	wrapped, err := overlay.NewSnapshotter(folder, overlay.WithMetaStore(store), options)
-	if err != nil {
-		return nil, err
-	}
-	return &snapshotter{wrapped, store, folder}, nil
-}
-
-// Commit is that of the wrapped snapshotter, which would ask the file system how many blocks are used.
-func (s *snapshotter) Commit(ctx context.Context, name, key string, opts ...snapshots.Opt) error {
-	return s.database.WithTransaction(ctx, true, func(ctx context.Context) error {
-		id, _, _, err := storage.GetInfo(ctx, key)
-		if err != nil {
-			return err
-		}
-		usage, err := usageOf(filepath.Join(s.folder, "snapshots", id, "fs"))
-		if err != nil {
-			return err
-		}
-		_, err = storage.CommitActive(ctx, key, name, usage, opts...)
-		return err
-	})
-}
-
-// usageOf counts what is below a folder, and the bytes in files.
-func usageOf(folder string) (usage snapshots.Usage, err error) {
-	err = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		usage.Inodes++
-		if entry.Type().IsRegular() {
-			info, err := entry.Info()
-			if err != nil {
-				return err
-			}
-			usage.Size += info.Size()
-		}
-		return nil
-	})
-	return usage, err
 }

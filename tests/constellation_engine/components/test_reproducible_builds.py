@@ -29,3 +29,10 @@ def test_etcdctl_has_the_pinned_bytes(place: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("GOCACHE", str(tmp_path / "compiled"))  # nothing is compiled yet
     build(replace(component.recipe, folder=folder), tmp_path / "etcdctl", Watch(800, lambda _: None), "etcdctl")
     assert sha256_of(tmp_path / "etcdctl") == component.recipe.sha256
+
+
+@pytest.mark.parametrize("name", ["containerd-store", "pause"])
+def test_the_pins_of_our_own_programs_are_of_the_sources_here(name: str, tmp_path: Path) -> None:
+    (component,) = our_manifest().select([name])
+    build(component.recipe, tmp_path / name, Watch(800, lambda _: None), name)
+    assert sha256_of(tmp_path / name) == component.recipe.sha256

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from tests.constellation_engine.container_images.trees import digest_of_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.constellation_engine.container_images.conftest import MakeImage, MakeLayer
 
@@ -94,23 +95,26 @@ def test_another_order_of_images_is_another_store(store_program: Path, layouts: 
     assert digest_of_tree(tmp_path / "other") != digest_of_tree(tmp_path / "store")
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder of the user `nobody`, who can reach what lies beside it."""
+    with TemporaryDirectory(prefix="containerd-store-") as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "home").mkdir()
+        os.chown(Path(name) / "home", NOBODY, NOBODY)
+        yield Path(name) / "home"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_gets_the_same_bytes(
-    store_program: Path, layouts: list[Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    store_program: Path, layouts: list[Path], tmp_path: Path, home: Path
 ) -> None:
+    program = Path(shutil.copy(store_program, home.parent))
+    copies = [shutil.copytree(layout, home.parent / layout.name) for layout in layouts]
+    assert unpack(program, home / "store", *copies, user=NOBODY).stderr == ""
     unpack(store_program, tmp_path / "store", *layouts)
-    place = Path(shutil.copytree(tmp_path / "layouts", f"/tmp/{tmp_path_factory.mktemp('user').name}-{os.getpid()}"))
-    try:
-        shutil.copy(store_program, place)
-        (place / "home").mkdir()
-        os.chown(place / "home", NOBODY, NOBODY)
-        copies = [place / layout.name for layout in layouts]
-        result = unpack(place / store_program.name, place / "home/store", *copies, user=NOBODY)
-        assert result.stderr == ""
-        assert digest_of_tree(place / "home/store") == digest_of_tree(tmp_path / "store")
-        assert (place / "home/store").stat().st_uid == NOBODY
-    finally:
-        shutil.rmtree(place)
+    assert digest_of_tree(home / "store") == digest_of_tree(tmp_path / "store")
+    assert (home / "store").stat().st_uid == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,7 @@ def test_a_layer_that_is_not_like_ours_is_refused(
     result = unpack(store_program, tmp_path / "store", make_image("odd", make_layer({"base": b""}, other)))
     assert result.returncode == 1
     assert reason in result.stderr
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_path_does_not_lead_out_of_the_store(
