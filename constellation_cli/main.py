@@ -24,7 +24,8 @@ from constellation_cli.components import list as components
 from constellation_cli.components import verify as component_hashes
 from constellation_cli.errors import ExitStatus
 from constellation_cli.evidence import collect, inspect, verify
-from constellation_cli.image import diff, predict, sign, upload
+from constellation_cli.image import build as node_image
+from constellation_cli.image import diff, measure, predict, sign, upload
 from constellation_cli.image import inspect as image_contents
 from constellation_cli.image import list as images
 from constellation_cli.image import verify as image_verdict
@@ -141,6 +142,8 @@ app.add_typer(_components, name="components")
 
 _image = _group("Node images: what they measure, who signed them, what is in them, and where they are.")
 _add(_image, "list", images.list_images, images.EXAMPLES)
+_add(_image, "build", node_image.build_image, node_image.EXAMPLES)
+_add(_image, "measure", measure.measure_image, measure.EXAMPLES)
 _add(_image, "predict", predict.predict_image, predict.EXAMPLES)
 _add(_image, "sign", sign.sign_measurements, sign.EXAMPLES)
 _add(_image, "verify", image_verdict.verify_folder, image_verdict.EXAMPLES)

@@ -28,6 +28,7 @@ class Stage(StrEnum):
     DOWNLOADING = "downloading"
     UNREACHABLE = "not downloaded"
     BUILDING = "building"
+    BOOTING = "booting"
     READY = "ready"
 
 

@@ -36,9 +36,10 @@ from constellation_engine.debian.packages import RELEASE
 from constellation_engine.errors import MissingProgramError, NodeImageError
 from constellation_engine.node_image import installed, mkosi
 from constellation_engine.node_image.build_record import BuildRecord
-from constellation_engine.node_image.contents import make_contents
+from constellation_engine.node_image.contents import make_contents, passing_on
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.packages import PackageManifest
+from constellation_engine.node_image.repeat import PackagePlaces, collect_packages
 from constellation_engine.node_image.sbom import write_sbom
 from constellation_engine.node_image.signing import load_or_create_key, public_pem, sign_image
 from constellation_engine.node_image.targets import NAME, Profile, Target
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from constellation_engine.debian.mirror import Mirrors
     from constellation_engine.machines.launch_digest import Processors
     from constellation_engine.node_image.contents import Contents
-    from constellation_engine.node_image.packages import DebianPackage
+    from constellation_engine.node_image.gather import Snapshot
 
 CONFIGURATION: Final = Path("images/node")
 NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
@@ -61,6 +62,11 @@ TITLE: Final = "node image"
 _ESP_OFFSET: Final = 1 << 20  # bytes: systemd-repart begins there
 _ESP_FOLDER: Final = "constellation"
 _FAT_EPOCH: Final = "315532800"  # 1980: FAT knows no earlier time
+
+
+def default_cache() -> Path:
+    """Give the folder of what is kept between builds: beside that of the components."""
+    return default_root().with_name("node-image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,8 @@ class ImageRequest:
         key: file of the key that signs images; is made where there is none.
         cache: folder of what is kept between builds.
         launch: for targets whose firmware is handed a kernel.
-        packages: folder of .deb files to build from, instead of mirrors.
+        from_manifest: `packages.json` of an image: build from these packages, and no others.
+        snapshot: is asked for those that mirrors dropped.
         arguments: more words for the kernel.
     """
 
@@ -99,9 +106,10 @@ class ImageRequest:
     repository: Path
     mirrors: Mirrors
     key: Path
-    cache: Path = field(default_factory=lambda: default_root().with_name("node-image"))
+    cache: Path = field(default_factory=default_cache)
     launch: LaunchInputs | None = None
-    packages: Path | None = None
+    from_manifest: Path | None = None
+    snapshot: Snapshot | None = None
     arguments: Sequence[str] = ()
 
 
@@ -160,6 +168,8 @@ class _Build:
         self._watch = watch
         self._key = load_or_create_key(request.key)
         self._store = Store()
+        self._made = request.cache / "made"
+        self._debs = request.cache / "packages"
         self._record = BuildRecord(
             name=NAME,
             version=version_of("constellation-kubernetes"),
@@ -181,34 +191,34 @@ class _Build:
                 work=self._request.cache,
                 watch=self._watch,
             )
-            made = self._run_mkosi(tree, Path(name))
-        self._take_disk(made)
+            self._run_mkosi(tree, Path(name))
+        self._take_disk()
         self._measure(contents.components)
         self._put_into_esp()
-        self._write_records(contents, made)
+        self._write_records(contents)
 
-    def _run_mkosi(self, tree: Path, work: Path) -> Path:
-        """Make the disk; give the folder with what mkosi made."""
+    def _run_mkosi(self, tree: Path, work: Path) -> None:
+        """Make the disk."""
         request, cache = self._request, self._request.cache
-        sources = mkosi.write_sources(work / "sources", {} if request.packages else request.mirrors)
-        made = cache / "made"
-        for folder in ("packages", "trees", "work"):
-            (cache / folder).mkdir(exist_ok=True)
-        made.mkdir(exist_ok=True)
+        for folder in (self._made, self._debs, cache / "trees", cache / "work"):
+            folder.mkdir(exist_ok=True)
+        packages = self._collect_packages(work / "packages")
+        sources = mkosi.write_sources(work / "sources", {} if packages else request.mirrors)
         arguments = [
             "--force",
             f"--profile={request.target.platform.value},{request.profile.value}",
             f"--extra-tree={tree}",
-            f"--output-directory={made}",
+            f"--output-directory={self._made}",
             f"--cache-directory={cache / 'trees'}",
-            f"--package-cache-directory={cache / 'packages'}",
+            f"--package-cache-directory={self._debs}",
             f"--workspace-directory={cache / 'work'}",
             f"--sandbox-tree={sources}",
             f"--tools-tree-sandbox-tree={sources}",
             *(f"--kernel-command-line={word}" for word in request.arguments),
         ]
-        if request.packages:
-            arguments += [f"--package-directory={request.packages}"]
+        if packages:
+            # Trees that other builds left may hold other versions.
+            arguments += [f"--package-directory={packages}", f"--tools-tree-package-directory={packages}", "--force"]
         mkosi.run(
             mkosi.find_mkosi(cache, request.mirrors, self._watch),
             [*arguments, "build"],
@@ -217,11 +227,25 @@ class _Build:
             watch=self._watch,
             title=TITLE,
         )
-        return made
 
-    def _take_disk(self, made: Path) -> None:
+    def _collect_packages(self, folder: Path) -> Path | None:
+        """Give a folder with the packages of another build, if it is to be repeated."""
+        request = self._request
+        if request.from_manifest is None:
+            return None
+        places = PackagePlaces(self._debs, default_root().with_name("packages"), request.mirrors, request.snapshot)
+        collect_packages(
+            request.from_manifest,
+            folder,
+            places,
+            report=passing_on(self._watch),
+            timeout=self._watch.remaining(TITLE),
+        )
+        return folder
+
+    def _take_disk(self) -> None:
         for file in (ImageFile.DISK, ImageFile.UKI):
-            shutil.move(made / file, self._folder.place(file))
+            shutil.move(self._made / file, self._folder.place(file))
         self._folder.place(ImageFile.PUBLIC_KEY).write_bytes(public_pem(self._key))
         self._folder.place(ImageFile.BUILD).write_bytes(self._record.to_document())
         if self._request.target.boots_kernel_directly:
@@ -286,28 +310,20 @@ class _Build:
             except subprocess.CalledProcessError as error:
                 raise NodeImageError(f"{command[0]} failed: {error.stderr.strip()}") from None
 
-    def _write_records(self, contents: Contents, made: Path) -> None:
+    def _write_records(self, contents: Contents) -> None:
+        manifests = [self._made / "node.manifest", self._made / "initrd.manifest"]
+        in_image = {one for path in manifests for one in installed.from_mkosi_manifest(path.read_bytes())}
         packages = PackageManifest(
             release=RELEASE,
             source_date=self._record.created,
-            debian=self._describe(made / "node.manifest", made / "initrd.manifest"),
-            tools=self._describe_tools(made / "tools"),
+            debian=installed.describe(in_image, [self._debs]),
+            tools=installed.describe(installed.from_dpkg_status(self._made / "tools"), [self._debs]),
             python=contents.python,
             components=contents.components,
             containers=contents.containers,
         )
         self._folder.place(ImageFile.PACKAGES).write_bytes(packages.to_document())
         self._folder.place(ImageFile.SBOM).write_bytes(write_sbom(packages, self._record))
-
-    def _deb_folders(self) -> list[Path]:
-        return [folder for folder in (self._request.cache / "packages", self._request.packages) if folder]
-
-    def _describe(self, *manifests: Path) -> tuple[DebianPackage, ...]:
-        found = {one for manifest in manifests for one in installed.from_mkosi_manifest(manifest.read_bytes())}
-        return installed.describe(found, self._deb_folders())
-
-    def _describe_tools(self, tree: Path) -> tuple[DebianPackage, ...]:
-        return installed.describe(installed.from_dpkg_status(tree), self._deb_folders())
 
 
 def _check(output: Path, request: ImageRequest) -> None:

@@ -93,7 +93,7 @@ def _copy_programs(tree: Path, kubernetes: str, sources: Sources, watch: Watch) 
         kubernetes=kubernetes,
         only=Origin.BUILD,
         timeout=watch.remaining("components"),
-        report=_passing_on(watch),
+        report=passing_on(watch),
     )
     for name, program in programs.items():
         target = tree / ("usr/lib/cni" if name in PLUGINS else "usr/bin") / name
@@ -128,7 +128,7 @@ def _wheels(requirements: str) -> Iterator[PythonPackage]:
 
 def _make_store(target: Path, kubernetes: str, sources: Sources, work: Path, watch: Watch) -> StoreFacts:
     services = work / "services-image"
-    report = _passing_on(watch)
+    report = passing_on(watch)
     build_services(
         services,
         repository=sources.repository,
@@ -163,7 +163,9 @@ def _write_facts(folder: Path, record: BuildRecord, public_key: bytes, component
     (folder / "components.json").write_text(listed, encoding="ascii")
 
 
-def _passing_on(watch: Watch) -> Report:
+def passing_on(watch: Watch) -> Report:
+    """Give something that passes progress on to a watch."""
+
     def tell(progress: Progress) -> None:
         watch.tell(progress.component, progress.stage, progress.detail)
 

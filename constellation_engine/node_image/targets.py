@@ -30,6 +30,17 @@ class Profile(StrEnum):
     DEBUG = "debug"
     EMERGENCY_ACCESS = "emergency-access"
 
+    @classmethod
+    def named(cls, name: str) -> Profile:
+        """Find a profile.
+
+        Raises:
+            NodeImageError: there is none of this name.
+        """
+        if name not in [profile.value for profile in cls]:
+            raise NodeImageError(f"expected the name of a profile, got {name}", hint=f"there are: {', '.join(cls)}")
+        return cls(name)
+
     @property
     def is_for_secrets(self) -> bool:
         """Whether secrets may be given to such a node."""

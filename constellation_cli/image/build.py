@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""`constellation image build`: make a node image, and say what it will measure."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from constellation_cli.image.words import SigningKey
+from constellation_cli.services.words import Mirror, Repository, SecurityMirror, chosen_mirrors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from constellation_engine.node_image.build import LaunchInputs
+
+DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes if everything was fetched before
+EXAMPLES: Final = (
+    "constellation image build",
+    "constellation image build --profile debug -o debug-image",
+    "constellation image build --target qemu-snp --firmware OVMF.amdsev.fd --cpus 2,4 --cpu-model EPYC-Milan",
+    "constellation image build --from-manifest packages.json",
+)
+
+
+def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder of the image; default: among yours (`image list`)."
+        ),
+    ] = None,
+    target: Annotated[str, typer.Option(metavar="VARIANT", help="What the image is for.")] = "qemu-vtpm",
+    profile: Annotated[
+        str, typer.Option(help="release, debug (a shell; not for secrets), emergency-access (SSH).")
+    ] = "release",
+    kubernetes: Annotated[str, typer.Option(metavar="VERSION", help="1.36 or 1.36.4; default: the newest.")] = "",
+    key: SigningKey = None,
+    from_manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="packages.json of an image: build from these very packages.")
+    ] = None,
+    snapshot: Annotated[
+        str, typer.Option(metavar="URL", help="Archive to ask for packages that mirrors dropped.")
+    ] = "",
+    firmware: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="OVMF for SEV-SNP, for launch digests (target qemu-snp).")
+    ] = None,
+    cpus: Annotated[str, typer.Option(metavar="N,…", help="Numbers of processors to compute launch digests for.")] = "",
+    cpu_model: Annotated[
+        str, typer.Option(metavar="MODEL,…", help="Models of processors to compute launch digests for.")
+    ] = "EPYC-v4",
+    repository: Repository = None,
+    mirror: Mirror = "",
+    security_mirror: SecurityMirror = "",
+    cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="What is kept between builds.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Give up after this time.")] = (
+        DEFAULT_TIMEOUT
+    ),
+) -> None:
+    """Build a node image and print the folder that it is in.
+
+    The image is Debian with Kubernetes, containerd, our agent and all container images of the control plane; its root
+    is read-only and every block of it is measured. Beside the disk lie the registers that a machine will measure,
+    signed with your key (made by the first build), and a list of everything that is inside. The same checkout and
+    packages give the same bytes.
+
+    mkosi does most of it, and is fetched where this machine has none. Neither root nor a container daemon is needed.
+    What was fetched before an interruption is not fetched again.
+    """
+    from constellation_cli.components.reporter import showing_progress
+    from constellation_engine.node_image.build import ImageRequest, build, default_cache
+    from constellation_engine.node_image.gather import Snapshot
+    from constellation_engine.node_image.local_images import default_folder
+    from constellation_engine.node_image.signing import default_key_path
+    from constellation_engine.node_image.targets import Profile, Target
+    from constellation_engine.services_image import find_repository
+
+    chosen = Target.named(target)
+    request = ImageRequest(
+        target=chosen,
+        profile=Profile.named(profile),
+        kubernetes=kubernetes,
+        repository=find_repository(repository),
+        mirrors=chosen_mirrors(mirror, security_mirror),
+        key=key or default_key_path(),
+        launch=_launch_inputs(firmware, cpus, cpu_model),
+        from_manifest=from_manifest,
+        snapshot=Snapshot(snapshot) if snapshot else None,
+        cache=cache or default_cache(),
+    )
+    place = output or default_folder() / f"{target}-{profile}"
+    with showing_progress("image") as report:
+        folder = build(place, request, report=report, timeout=timeout)
+    sys.stdout.write(f"{folder.path}\n")
+    sys.stdout.flush()
+
+
+def _launch_inputs(firmware: Path | None, cpus: str, models: str) -> LaunchInputs | None:
+    from constellation_cli.errors import UsageError
+    from constellation_engine.machines import VcpuModel
+    from constellation_engine.machines.launch_digest import Processors
+    from constellation_engine.node_image.build import LaunchInputs
+
+    if firmware is None:
+        return None
+    try:
+        numbers, kinds = _split(cpus), [VcpuModel(model) for model in models.split(",")]
+    except ValueError as error:
+        known = ", ".join(VcpuModel)
+        raise UsageError(f"--cpus N,… and --cpu-model MODEL,…: {error}; models are {known}") from None
+    return LaunchInputs(firmware, [Processors(number, kind) for number in numbers for kind in kinds])
+
+
+def _split(cpus: str) -> Sequence[int]:
+    return [int(number) for number in cpus.split(",")]
