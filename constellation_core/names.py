@@ -20,3 +20,8 @@ VERIFICATION_NODE_PORT: Final = 30081
 
 STATUS_PORT: Final = 8080
 """Health and metrics of a service."""
+
+VOLUME_PROVISIONER: Final = "constellation.dev/state-disk"
+"""Who makes volumes of the default storage class."""
+VOLUMES_FOLDER: Final = "/run/state/volumes"
+"""Where they are, on each node: the state disk is mounted at /run/state."""

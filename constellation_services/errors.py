@@ -4,6 +4,7 @@
 
     ServiceError
     ├── KeyRefusedError        the key service does not give a key; carries the refusal
+    ├── VolumeRefusedError     a claim asks for what the state disk of one node cannot be
     └── NoClusterError         this node belongs to no cluster, so it makes no statement
 
 Errors of `constellation_core` pass through as they are. Each carries `hint`: what the reader can do next.
@@ -40,6 +41,10 @@ class KeyRefusedError(ServiceError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
+
+
+class VolumeRefusedError(ServiceError):
+    """A claim asks for what the state disk of one node cannot be, or a volume is not one of ours."""
 
 
 class NoClusterError(ServiceError):

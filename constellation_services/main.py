@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""`constellation-services {join,keys,verify}`: one program, one service a process.
+"""`constellation-services {join,keys,storage,verify}`: one program, one service a process.
 
 A service is a module with `Settings`, a frozen dataclass, and `run(settings, stop)`, which serves until the event is
 set and then drains. Only the module that runs is imported.
@@ -43,6 +43,7 @@ SERVICES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "join": "let nodes in that prove themselves",
         "keys": "give other services the keys that are theirs",
+        "storage": "make and delete volumes on the state disk of this node",
         "verify": "prove this node to whoever asks",
     }
 )

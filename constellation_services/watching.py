@@ -32,15 +32,20 @@ _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts that fail
 _LOG: Final = logging.getLogger(__name__)
 
 
+def _name(found: Any) -> str:  # noqa: ANN401
+    return str(found.metadata.name)
+
+
 class Follower:
     """Keeps the objects of one kind at hand.
 
     Args:
         client: of the API server.
         kind: lightkube's class of the objects.
-        changed: called in the event loop with all objects, by name, at first and after every change.
+        changed: called in the event loop with all objects, by key, at first and after every change.
         namespace: of the objects; None for cluster-scoped ones.
         name: of the only object that matters; None for all.
+        key: what tells objects apart, where names do not: in all namespaces.
     """
 
     def __init__(
@@ -51,7 +56,9 @@ class Follower:
         *,
         namespace: str | None = None,
         name: str | None = None,
+        key: Callable[[Any], str] = _name,
     ) -> None:
+        self._key = key
         self._client = client
         self._kind = kind
         self._changed = changed
@@ -87,7 +94,7 @@ class Follower:
 
     async def _follow(self) -> None:
         listing = self._client.list(self._kind, chunk_size=CHUNK, **self._where)
-        self._take({found.metadata.name: self._known(found) async for found in listing})
+        self._take({self._key(found): self._known(found) async for found in listing})
         version = listing.resourceVersion
         watch = self._client.watch(self._kind, resource_version=version, server_timeout=2 * WATCH, **self._where)
         with suppress(TimeoutError):
@@ -97,16 +104,16 @@ class Follower:
 
     def _known(self, found: Any) -> Any:  # noqa: ANN401
         """Give the object that we have already if it is still the same, so that others need not read it again."""
-        known = self._objects.get(found.metadata.name)
+        known = self._objects.get(self._key(found))
         same = known is not None and known.metadata.resourceVersion == found.metadata.resourceVersion
         return known if same else _slim(found)
 
     def _see(self, event: str, found: Any) -> None:  # noqa: ANN401
         objects = dict(self._objects)
         if event == "DELETED":
-            objects.pop(found.metadata.name, None)
+            objects.pop(self._key(found), None)
         else:
-            objects[found.metadata.name] = _slim(found)
+            objects[self._key(found)] = _slim(found)
         self._take(objects)
 
     def _take(self, objects: dict[str, Any]) -> None:

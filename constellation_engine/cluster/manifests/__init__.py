@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""What Constellation puts into a cluster's API server: the objects of its three services.
+"""What Constellation puts into a cluster's API server: the objects of its four services, and the storage class.
 
     for manifest in manifests(image="localhost/constellation-services@sha256:…", variant=Variant.QEMU_SNP):
         client.apply(manifest, field_manager="constellation")
@@ -27,6 +27,7 @@ from constellation_engine.cluster.manifests.evidence import evidence_access, run
 from constellation_engine.cluster.manifests.names import PART_OF
 from constellation_engine.cluster.manifests.network import network_policies, services
 from constellation_engine.cluster.manifests.pods import daemon_set
+from constellation_engine.cluster.manifests.storage import storage_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,13 +64,19 @@ def manifests(
         asks_metadata_service=evidence_access(variant).asks_metadata_service,
         asks_key_management=wraps_keys,
     )
-    pods = (workloads.join(image, variant), workloads.keys(image), workloads.verify(image, variant))
+    pods = (
+        workloads.join(image, variant),
+        workloads.keys(image),
+        workloads.verify(image, variant),
+        workloads.storage(image),
+    )
     return [
         *namespace(),
         *custom_resource_definitions(),
         *access(wraps_keys=wraps_keys),
         *admission_policies(),
         runtime_class(),
+        storage_class(),
         *policies,
         *services(),
         *map(daemon_set, pods),

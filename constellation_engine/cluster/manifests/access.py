@@ -7,6 +7,7 @@
 | join-service | write NodeIdentity, make JoinRequest, hold leases, make bootstrap tokens and delete them |
 | key-service | ask whose a token is; keep wrapped keys where a key management service wraps them |
 | verification-service | nothing: it has no token |
+| storage-service | read claims and volumes, make volumes and delete them, write events |
 | group system:nodes | read NodeIdentity, with the client certificate of the kubelet |
 
 RBAC knows no types of Secrets and no patterns of names; `constellation_engine.cluster.manifests.admission` narrows what
@@ -48,8 +49,15 @@ def access(*, wraps_keys: bool) -> list[Manifest]:
         *_in_namespace(Service.JOIN, SYSTEM_NAMESPACE, _JOIN_BOOTSTRAP_TOKENS),
         *_in_cluster(Service.KEYS, _KEYS_IN_CLUSTER),
         *(_in_namespace(Service.KEYS, NAMESPACE, _KEYS_WRAPPED) if wraps_keys else []),
-        *_bound_in_cluster("constellation-nodes", Subject(kind="Group", name=NODES, apiGroup=_RBAC), _NODES_IN_CLUSTER),
+        *_in_cluster(Service.STORAGE, _STORAGE_IN_CLUSTER),
+        *access_of_nodes(),
     ]
+
+
+def access_of_nodes() -> list[Manifest]:
+    """Give the role of the nodes themselves."""
+    nodes = Subject(kind="Group", name=NODES, apiGroup=_RBAC)
+    return _bound_in_cluster("constellation-nodes", nodes, _NODES_IN_CLUSTER)
 
 
 def _ours(resources: list[str], verbs: list[str]) -> PolicyRule:
@@ -81,6 +89,12 @@ _KEYS_IN_CLUSTER: Final = [
 ]
 
 _KEYS_WRAPPED: Final = [_core(["secrets"], ["get", "create"])]
+
+_STORAGE_IN_CLUSTER: Final = [
+    _core(["persistentvolumeclaims"], READ),
+    _core(["persistentvolumes"], [*READ, "create", "delete"]),
+    _core(["events"], ["create"]),  # they are where their claims are
+]
 
 _NODES_IN_CLUSTER: Final = [_ours(["nodeidentities"], READ)]
 

@@ -13,6 +13,7 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, Service, ServiceAc
 from lightkube.resources.networking_v1 import NetworkPolicy
 from lightkube.resources.node_v1 import RuntimeClass
 from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
+from lightkube.resources.storage_v1 import StorageClass
 
 ClusterScoped: TypeAlias = (
     ClusterRole
@@ -20,6 +21,7 @@ ClusterScoped: TypeAlias = (
     | CustomResourceDefinition
     | Namespace
     | RuntimeClass
+    | StorageClass
     | ValidatingAdmissionPolicy
     | ValidatingAdmissionPolicyBinding
 )

@@ -32,6 +32,7 @@ class Service(StrEnum):
     JOIN = "join-service"
     KEYS = "key-service"
     VERIFY = "verification-service"
+    STORAGE = "storage-service"
 
     @property
     def labels(self) -> dict[str, str]:

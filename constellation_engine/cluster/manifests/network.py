@@ -96,6 +96,7 @@ def network_policies(
         _allow(Service.JOIN, [_from(JOIN_PORT)], [api_server, to_keys, _name_service(), *to_collect]),
         _allow(Service.KEYS, [_from(KEY_SERVICE_PORT, key_clients)], [api_server, *outside]),
         _allow(Service.VERIFY, [_from(VERIFICATION_PORT), _from(VERIFICATION_HTTP_PORT)], to_collect),
+        _allow(Service.STORAGE, [], [api_server]),
         _policy("metrics", LabelSelector(matchLabels=dict(PART_OF)), [_from(STATUS, _scrapers())], []),
     ]
 

@@ -61,6 +61,7 @@ class Workload:
         volumes: what is mounted.
         mounts: where.
         as_root: run as root, without capabilities; a volume holds files that only root may read.
+        capabilities: all that a root may do that others may not.
         groups: supplementary groups.
         calls_api_server: give it a token for the API server.
         control_planes_only: not on every node.
@@ -76,6 +77,7 @@ class Workload:
     volumes: tuple[Volume, ...] = ()
     mounts: tuple[VolumeMount, ...] = ()
     as_root: bool = False
+    capabilities: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
     calls_api_server: bool = False
     control_planes_only: bool = True
@@ -142,7 +144,7 @@ def _container(workload: Workload) -> Container:
         livenessProbe=_probe("/healthz", period=10, failures=6),
         securityContext=SecurityContext(
             allowPrivilegeEscalation=False,
-            capabilities=Capabilities(drop=["ALL"]),
+            capabilities=Capabilities(drop=["ALL"], add=list(workload.capabilities) or None),
             privileged=False,
             readOnlyRootFilesystem=True,
         ),

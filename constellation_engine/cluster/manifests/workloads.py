@@ -1,17 +1,20 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each of the three services needs of its node.
+"""What each of the four services needs of its node.
 
 | service | runs on | as | files of the host, read-only |
 |---|---|---|---|
 | join | control planes | root without capabilities | `/etc/kubernetes`, the manifest of the node's image |
 | keys | control planes | root without capabilities | certificate and key of the cluster's authority |
 | verify | every node | 65532; with TDX root without capabilities | that manifest, the cluster ID |
+| storage | every node | root, see below | the folder of volumes, which it writes to |
 
-Both add what `constellation_engine.cluster.manifests.evidence` says where they attest. Root, because kubeadm gives
-private keys the mode 0600, and our code refuses to read keys that others may read: without capabilities root owns these
-files, and that is all. The join service sees all of `/etc/kubernetes`: whoever reads the keys of the authorities in it,
-which are what tickets carry, can make everything else that lies there.
+The first and the third add what `constellation_engine.cluster.manifests.evidence` says where they attest. Root, because
+kubeadm gives private keys the mode 0600, and our code refuses to read keys that others may read: without capabilities
+root owns these files, and that is all. The join service sees all of `/etc/kubernetes`: whoever reads the keys of the
+authorities in it, which are what tickets carry, can make everything else that lies there. The storage service deletes
+files of all users, also those that their owners made unreadable: that takes CAP_DAC_OVERRIDE and CAP_FOWNER, and it
+sees one folder.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from lightkube.models.core_v1 import (
     SecretVolumeSource,
     ServiceAccountTokenProjection,
     Volume,
+    VolumeMount,
     VolumeProjection,
 )
 
@@ -31,6 +35,7 @@ from constellation_core.names import (
     KEY_SERVICE_PORT,
     VERIFICATION_HTTP_PORT,
     VERIFICATION_PORT,
+    VOLUMES_FOLDER,
 )
 from constellation_engine.cluster.manifests.evidence import evidence_access, host_directory, host_file, read_only
 from constellation_engine.cluster.manifests.names import KEY_CLIENT, Service
@@ -116,6 +121,23 @@ def verify(image: str, variant: Variant) -> Workload:
         groups=evidence.groups,
         control_planes_only=False,
         runtime_class=evidence.runtime_class,
+    )
+
+
+def storage(image: str) -> Workload:
+    """The storage service: it makes and deletes folders on the state disk."""
+    return Workload(
+        service=Service.STORAGE,
+        image=image,
+        arguments=("storage", f"--folder={VOLUMES_FOLDER}"),
+        ports={},
+        memory=(48, 128),
+        volumes=(host_directory("volumes", VOLUMES_FOLDER, create=True),),
+        mounts=(VolumeMount(name="volumes", mountPath=VOLUMES_FOLDER),),
+        as_root=True,
+        capabilities=("DAC_OVERRIDE", "FOWNER"),
+        calls_api_server=True,
+        control_planes_only=False,
     )
 
 

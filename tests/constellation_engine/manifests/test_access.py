@@ -38,6 +38,7 @@ OF_NAMESPACES: Final = (
     "events",
     "leases.coordination.k8s.io",
     "networkpolicies.networking.k8s.io",
+    "persistentvolumeclaims",
     "pods",
     "pods/exec",
     "rolebindings.rbac.authorization.k8s.io",
@@ -88,6 +89,11 @@ MAY: Final = {
         "/tokenreviews.authentication.k8s.io": "create",
     },
     Service.VERIFY: {},
+    Service.STORAGE: {
+        **{f"{namespace}/events": "create" for namespace in (NAMESPACE, SYSTEM_NAMESPACE, "default")},
+        **{f"{namespace}/persistentvolumeclaims": READ for namespace in (NAMESPACE, SYSTEM_NAMESPACE, "default")},
+        "/persistentvolumes": f"{READ} create delete",
+    },
 }
 """All that a service may do to objects of any name."""
 

@@ -52,9 +52,10 @@ def container(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_nothing_is_allowed_that_is_not_needed(container: dict[str, Any]) -> None:
+    deletes_files_of_others = {"add": ["DAC_OVERRIDE", "FOWNER"]} if container["name"] == Service.STORAGE else {}
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
+        "capabilities": {"drop": ["ALL"], **deletes_files_of_others},
         "privileged": False,
         "readOnlyRootFilesystem": True,
     }
@@ -75,14 +76,14 @@ def test_the_image_is_named_by_its_digest(container: dict[str, Any]) -> None:
 
 def test_a_mount_is_read_only_or_how_a_quote_is_asked_for(container: dict[str, Any]) -> None:
     writable = [mount["mountPath"] for mount in container.get("volumeMounts", ()) if not mount.get("readOnly")]
-    assert writable in ([], ["/sys/kernel/config"])
+    assert writable in (["/run/state/volumes"] if container["name"] == Service.STORAGE else [], ["/sys/kernel/config"])
 
 
 def test_a_missing_path_of_the_host_is_not_made_up(pod: dict[str, Any]) -> None:
     kinds = [volume["hostPath"]["type"] for volume in pod.get("volumes", ()) if "hostPath" in volume]
     assert set(kinds) <= {"Directory", "File", "DirectoryOrCreate"}
     created = [volume["hostPath"]["path"] for volume in pod.get("volumes", ()) if "Create" in str(volume)]
-    assert set(created) <= {"/run/constellation/image"}
+    assert set(created) <= {"/run/constellation/image", "/run/state/volumes"}
 
 
 def test_it_runs_before_other_pods_whatever_its_node_is_tainted_with(pod: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ def test_it_is_asked_whether_it_is_well(container: dict[str, Any]) -> None:
 @pytest.mark.parametrize("variant", Variant, ids=str)
 def test_an_update_starts_the_new_before_it_ends_the_old(variant: Variant) -> None:
     strategies = [item["spec"]["updateStrategy"] for item in daemon_sets(variant)]
-    assert strategies == 3 * [{"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}]
+    assert strategies == 4 * [{"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}]
 
 
 @pytest.mark.parametrize("variant", Variant, ids=str)
@@ -115,7 +116,7 @@ def test_who_is_root(variant: Variant) -> None:
     """Who reads keys of mode 0600, and who writes to configfs; nobody else."""
     root = {service for service in Service if pod_of(service, variant)["securityContext"]["runAsUser"] == 0}
     by_configfs = variant in {Variant.QEMU_TDX, Variant.GCP_TDX}
-    assert root == {Service.JOIN, Service.KEYS} | ({Service.VERIFY} if by_configfs else set())
+    assert root == {Service.JOIN, Service.KEYS, Service.STORAGE} | ({Service.VERIFY} if by_configfs else set())
 
 
 def test_who_is_not_root_is_the_images_user_and_kept_so() -> None:
@@ -155,8 +156,8 @@ def test_the_join_service_has_a_token_for_the_key_service_alone() -> None:
 
 
 @pytest.mark.parametrize("service", Service)
-def test_control_planes_let_in_and_every_node_proves_itself(service: Service) -> None:
-    assert (CONTROL_PLANE in pod_of(service)["nodeSelector"]) is (service is not Service.VERIFY)
+def test_control_planes_let_in_and_every_node_proves_itself_and_has_a_disk(service: Service) -> None:
+    assert (CONTROL_PLANE in pod_of(service)["nodeSelector"]) is (service in {Service.JOIN, Service.KEYS})
 
 
 @pytest.mark.parametrize(
@@ -198,14 +199,16 @@ def test_the_program_understands_its_arguments_and_has_time_to_drain(service: Se
     name = container["args"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     http = {"http": options.http_port} if service is Service.VERIFY else {}
-    assert {"status": options.status_port, name: options.port, **http} == ports
-    assert 2 * options.grace < GRACE
+    served = {name: options.port} if service is not Service.STORAGE else {}
+    assert {"status": options.status_port, **served, **http} == ports
+    assert 2 * getattr(options, "grace", 0) < GRACE
 
 
 PATHS: Final = {
     Service.JOIN: ("kubernetes", "key_service_token", "manifest"),
     Service.KEYS: ("key_material",),
     Service.VERIFY: ("manifest", "cluster_id"),
+    Service.STORAGE: ("folder",),
 }
 """Options that name what the host or the cluster brings."""
 
