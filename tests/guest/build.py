@@ -33,6 +33,7 @@ from constellation_engine.services_image.interpreter import compile_modules
 from constellation_engine.services_image.wheels import find_uv
 from tests.guest import archive
 from tests.guest.packages import LOCK, read_lock
+from tests.guest.plugin import TIME_LIMIT
 
 Report = Callable[[str], None]
 
@@ -152,8 +153,8 @@ def pack_checkout(system: System, tests: Iterable[Path], target: Path) -> None:
                 if (REPOSITORY / parent / "conftest.py").exists():
                     _copy(REPOSITORY / parent / "conftest.py", checkout)
         _copy(REPOSITORY / "pyproject.toml", checkout)
-        names = (test.relative_to(REPOSITORY).as_posix() for test in tests)
-        _write(checkout / "tests.txt", "".join(f"{name}\n" for name in sorted(names)))
+        arguments = (f"--timeout={TIME_LIMIT:g}", *sorted(test.relative_to(REPOSITORY).as_posix() for test in tests))
+        _write(checkout / "arguments.txt", "\n".join(arguments))
         init = Path(__file__).with_name("init.py").read_text(encoding="utf-8")
         _write(checkout.parent / "init", f"#!/usr/bin/python3.13 -I\n{init}", mode=0o755)
         compile_modules(system.root, checkout.parent, timeout=TIMEOUT)

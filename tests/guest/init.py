@@ -46,8 +46,8 @@ def main() -> None:
     run("udevadm", "trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=virtio-ports")
     run("udevadm", "settle", "--timeout=30")
     run("ip", "link", "set", "lo", "up")
-    tests = Path("/repository/tests.txt").read_text(encoding="utf-8").split()
-    command = ("/usr/bin/python3.13", "-m", "pytest", *PLUGINS, "-m", "", "--quiet", *tests)
+    arguments = Path("/repository/arguments.txt").read_text(encoding="utf-8").split()
+    command = ("/usr/bin/python3.13", "-m", "pytest", *PLUGINS, "-m", "", "--quiet", *arguments)
     subprocess.run(command, check=False, cwd="/repository", env=ENVIRONMENT)
 
 

@@ -26,6 +26,9 @@ INSIDE: Final = "tests.guest.inside"
 """The other half of the harness: where that is loaded, this half has nothing to do."""
 QEMU: Final = "qemu-system-x86_64"
 
+TIME_LIMIT: Final = 180.0
+"""Seconds for a test that has no mark `timeout`: emulation is slow, and slower when others work."""
+
 _GUEST: Final = pytest.StashKey["Guest"]()
 _LIMIT: Final = pytest.StashKey[float]()
 _GRACE: Final = 5.0  # seconds in which pytest-timeout, inside, ends a test with a better message than ours
@@ -90,4 +93,4 @@ def _reports(item: pytest.Item, guest: Guest) -> list[pytest.TestReport]:
 
 def _limit(item: pytest.Item) -> float:
     mark = item.get_closest_marker("timeout")
-    return float(mark.args[0] if mark else item.config.getini("timeout"))
+    return float(mark.args[0]) if mark else TIME_LIMIT
