@@ -39,6 +39,7 @@ class ImageService:
         breaks_off: closes the connection in the middle of a body.
         changes_bytes: stores something else.
         ends_in: status of an image after its bytes came.
+        keeps_images: does not delete any.
     """
 
     url: str = ""
@@ -49,6 +50,7 @@ class ImageService:
     breaks_off: bool = False
     changes_bytes: bool = False
     ends_in: str = "active"
+    keeps_images: bool = False
 
     def store(self, identifier: str, content: bytes) -> None:
         """Take the bytes of an image."""
@@ -126,7 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NO_CONTENT, None)
 
     def do_DELETE(self) -> None:
-        if image := self._image():
+        image = self._image()
+        if image and self.service.keeps_images:
+            self._answer(HTTPStatus.CONFLICT, {"message": "in use"})
+        elif image:
             del self.service.images[image["id"]]
             self._answer(HTTPStatus.NO_CONTENT, None)
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from attestation.variant import Variant
 from constellation_cli.errors import ExitStatus
 from constellation_cli.image.transfer import Lines
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.signing import fingerprint, public_pem
+from constellation_engine.testing.image_service import running
 from constellation_engine.testing.node_images import BUILD, KEY, OTHER_KEY, FakeImage
 
 if TYPE_CHECKING:
@@ -230,6 +232,22 @@ class TestUpload:
         result = constellation("image", "upload", image.path, "openstack:cloud")
         assert result.exit_code == ExitStatus.FAILED
         assert "expected an image for openstack-vtpm" in result.stderr
+
+    @pytest.mark.usefixtures("own_key")
+    @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+    def test_an_image_goes_into_the_cloud_of_the_environment(
+        self, constellation: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        build = replace(BUILD, variant=Variant.OPENSTACK_VTPM, target="openstack-vtpm")
+        image = FakeImage(build=build).write(tmp_path / "image")
+        with running() as service:
+            monkeypatch.setenv("OS_AUTH_TYPE", "none")
+            monkeypatch.setenv("OS_ENDPOINT", service.url)
+            result = constellation("image", "upload", image.path, "openstack:", "-o", "json")
+        assert result.exit_code == 0
+        (stored,) = service.images.values()
+        assert json.loads(result.stdout)["place"]["location"] == stored["id"]
+        assert stored["status"] == "active"
 
     @pytest.mark.parametrize("destination", ["there", "file:", "ftp:there", ""])
     def test_an_unknown_destination_is_a_wrong_command_line(

@@ -141,8 +141,8 @@ class OpenStackUploader:
                 resource = connection.image.get_image(identifier)
                 _check(resource.upload(connection.image, data=data, size=digests.size), "sending the image")
             _check_stored(_settled(connection, identifier), digests)
-        except BaseException:  # an interruption by the user, too, must not leave half an image
-            connection.image.delete_image(identifier, ignore_missing=True)
+        except BaseException as error:  # an interruption by the user, too, must not leave half an image
+            _remove(connection, identifier, error)
             raise
         return identifier
 
@@ -182,6 +182,16 @@ def _find(connection: Connection, build: BuildRecord, digests: Digests) -> str |
     return None
 
 
+def _remove(connection: Connection, identifier: str, reason: BaseException) -> None:
+    try:
+        connection.image.delete_image(identifier, ignore_missing=True)
+    except _errors() as error:
+        raise UploadError(
+            f"{_sentence(reason)}; and half an image is left, which cannot be removed: {_sentence(error)}",
+            hint=f"remove it when the cloud answers again: openstack image delete {identifier}",
+        ) from None
+
+
 def _settled(connection: Connection, identifier: str) -> Any:  # noqa: ANN401 - of one of two APIs
     """Wait until the cloud has stored what it got."""
     end = time.monotonic() + SETTLING
@@ -211,7 +221,7 @@ def _check(answer: Any, what: str, *statuses: int) -> None:  # noqa: ANN401 - a 
         raise UploadError(f"{what}: expected status {wanted[0]}, got {answer.status_code}: {text}", hint=_WHO)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

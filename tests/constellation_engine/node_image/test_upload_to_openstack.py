@@ -111,6 +111,14 @@ def test_what_did_not_arrive_is_removed(
     assert service.images == {}
 
 
+def test_half_an_image_that_cannot_be_removed_is_named(service: ImageService, cloud_image: ImageFolder) -> None:
+    service.changes_bytes = service.keeps_images = True
+    with pytest.raises(UploadError, match="half an image is left") as caught:
+        uploader(service.url).upload(cloud_image, report=say_nothing)
+    (identifier,) = service.images
+    assert caught.value.hint.endswith(f"openstack image delete {identifier}")
+
+
 def test_a_cloud_that_never_has_done_is_given_up(
     service: ImageService, cloud_image: ImageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
