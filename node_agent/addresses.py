@@ -1,22 +1,31 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""IP addresses of this machine: those that metadata wants beside DHCP's, and those that it has."""
+"""IP addresses of this machine: those that metadata wants, which systemd-networkd sets, and those that it has.
+
+An interface that metadata names gets the addresses that it says and no others (systemd.network(5)); the rest is DHCP's.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
-import importlib
 import socket
 import struct
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from node_agent.errors import TemporaryError
+from node_agent.files import write_public
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from node_agent.metadata.record import NetworkCard
+
+RELOAD: Final = ("networkctl", "reload")
+_SECONDS: Final = 30.0
+_FILE: Final = "10-constellation-{}.network"  # before those of the image, which begin with greater numbers
 
 _SIOCGIFADDR: Final = 0x8915  # netdevice(7)
 _NAME_SIZE: Final = 15
@@ -40,23 +49,34 @@ def own_addresses() -> dict[str, str]:
     return found
 
 
-def add_addresses(cards: Sequence[NetworkCard]) -> None:
-    """Give interfaces the addresses that metadata wants; what is there already stays.
+async def set_addresses(cards: Sequence[NetworkCard], folder: Path) -> None:
+    """Have interfaces get the addresses that metadata wants, whenever they appear.
+
+    Args:
+        cards: what metadata wants.
+        folder: where systemd-networkd looks for files of this boot.
 
     Raises:
-        TemporaryError: an interface is not there yet, or refuses an address.
+        TemporaryError: nobody takes the files.
     """
-    pyroute2: Any = importlib.import_module("pyroute2")  # ten seconds of an emulated machine, and many need none of it
-    with pyroute2.IPRoute() as netlink:
-        links = {link.get("address"): link["index"] for link in netlink.get_links()}
-        if missing := [card.mac for card in cards if card.mac not in links]:
-            raise TemporaryError(f"no interface has the MAC address {', '.join(missing)}", hint="compare the metadata")
-        try:
-            for card in cards:
-                for wanted in card.addresses:
-                    netlink.addr(
-                        "replace", index=links[card.mac], address=str(wanted.ip), prefixlen=wanted.network.prefixlen
-                    )
-                netlink.link("set", index=links[card.mac], state="up")
-        except pyroute2.NetlinkError as error:
-            raise TemporaryError(f"an interface refuses an address: {error}") from None
+    _write(cards, folder)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            process = await asyncio.create_subprocess_exec(*RELOAD, stdin=asyncio.subprocess.DEVNULL)
+            code = await process.wait()
+    except (OSError, TimeoutError) as error:
+        raise TemporaryError(f"systemd-networkd does not take addresses: {type(error).__name__} {error}") from None
+    if code:
+        raise TemporaryError(f"systemd-networkd does not take addresses: {' '.join(RELOAD)} ended with {code}")
+
+
+def _write(cards: Sequence[NetworkCard], folder: Path) -> None:
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for index, card in enumerate(cards):
+        write_public(folder / _FILE.format(index), network_file(card).encode("ascii"))
+
+
+def network_file(card: NetworkCard) -> str:
+    """Write the file of one interface."""
+    addresses = "".join(f"Address={address.with_prefixlen}\n" for address in card.addresses)
+    return f"[Match]\nMACAddress={card.mac}\n\n[Network]\nDHCP=no\nIPv6AcceptRA=no\n{addresses}"

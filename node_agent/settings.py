@@ -19,6 +19,7 @@ class Settings:
         state_disk: device of the state disk.
         state: where the state disk is mounted.
         run: folder for what this boot leaves.
+        networks: folder where systemd-networkd looks for files of this boot.
         kubelet: kubeconfig with which the kubelet speaks to the API server.
         console: terminal that shows what happens.
         tpm: address of the TPM; empty for the kernel's.
@@ -38,6 +39,7 @@ class Settings:
     state_disk: Path = Path("/dev/disk/by-id/virtio-constellation-state")
     state: Path = Path("/run/state")
     run: Path = Path("/run/constellation")
+    networks: Path = Path("/run/systemd/network")
     kubelet: Path = Path("/etc/kubernetes/kubelet.conf")
     console: Path = Path("/dev/console")
     tpm: str = ""

@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from attestation.errors import AttestationError
-from node_agent.addresses import add_addresses, own_addresses
+from node_agent.addresses import own_addresses, set_addresses
 from node_agent.device import NodeDevice
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
@@ -137,7 +137,7 @@ class StateMachine:
     async def _take_addresses(self, metadata: Metadata) -> None:
         if metadata.network:
             await insist(
-                lambda: asyncio.to_thread(add_addresses, metadata.network),
+                lambda: set_addresses(metadata.network, self._settings.networks),
                 patience=self._settings.device_patience,
                 report=self._reporter.note,
             )

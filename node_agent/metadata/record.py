@@ -75,7 +75,7 @@ class PeerMachine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCard:
-    """Addresses that an interface gets beside what DHCP gives it.
+    """Addresses of an interface that does not ask DHCP.
 
     Attributes:
         mac: its hardware address, lower case.
