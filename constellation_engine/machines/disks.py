@@ -58,6 +58,35 @@ def make_overlay(image: Path, target: Path) -> None:
     run([str(find_program("qemu-img")), "create", "-q", "-f", "qcow2", *backing, str(target)])
 
 
+def image_stamp(image: Path) -> str:
+    """Give what changes when somebody replaces an image or writes to it.
+
+    Raises:
+        OSError: there is no image.
+    """
+    status = image.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def check_image(image: Path, stamp: Path) -> None:
+    """See that an image is still the one that an overlay was made for.
+
+    Args:
+        image: of which the machine was made.
+        stamp: file with what `image_stamp` said then.
+
+    Raises:
+        MachineSpecError: it is gone, or another one.
+    """
+    hint = "destroy the machine and make it anew, or put the image back"
+    try:
+        same = image_stamp(image) == stamp.read_text(encoding="ascii")
+    except OSError as error:
+        raise MachineSpecError(f"{error.filename}: {error.strerror}", hint=hint) from None
+    if not same:
+        raise MachineSpecError(f"{image}: expected the image that the machine was made of, it was changed", hint=hint)
+
+
 def make_state_disk(target: Path, size: int) -> None:
     """Make an empty disk that takes space as it fills.
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.errors import MachineError, MachineNotFoundError
+from constellation_engine.errors import MachineError, MachineExistsError, MachineNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         target: its name.
 
     Raises:
-        FileExistsError: there is one of this name.
+        MachineExistsError: there is one of this name.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target)
@@ -71,7 +71,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         try:
             folder.rename(target)
         except OSError as error:
-            raise FileExistsError(f"{target} exists") from error
+            raise MachineExistsError(f"{target}: expected no folder of this name: {error.strerror}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)

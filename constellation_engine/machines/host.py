@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.errors import PortTakenError, TooLittleError
+from constellation_engine.errors import MachineSpecError, PortTakenError, TooLittleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,12 +36,14 @@ def check_ports(forwards: Iterable[Forward]) -> None:
 
     Raises:
         PortTakenError: somebody does.
+        MachineSpecError: only root may.
     """
     for item in forwards:
         try:
             socket.create_server((_LOOPBACK, item.host_port)).close()
         except PermissionError:
-            raise PortTakenError(item.name, item.host_port) from None
+            message = f"port {item.host_port} ({item.name}): it is not for ordinary users"
+            raise MachineSpecError(message, hint="choose one from 1024 on") from None
         except OSError:
             raise PortTakenError(item.name, item.host_port) from None
 

@@ -5,7 +5,7 @@
 | file | what |
 |---|---|
 | `spec.json` | its description |
-| `disk.qcow2` | what differs from the image |
+| `disk.qcow2`, `image.stamp` | what differs from the image, and how one knows the image |
 | `state.raw` | the state disk |
 | `config.iso` | the config drive |
 | `firmware.*`, `variables.*` | OVMF and its variables |
@@ -45,6 +45,11 @@ class Layout:
     def disk(self) -> Path:
         """What differs from the image."""
         return self.folder / "disk.qcow2"
+
+    @property
+    def image_stamp(self) -> Path:
+        """How one knows the image that the machine was made of."""
+        return self.folder / "image.stamp"
 
     @property
     def state_disk(self) -> Path:

@@ -8,44 +8,26 @@ Whatever was killed at whatever moment, `destroy` leaves neither file nor proces
 
 from __future__ import annotations
 
-import os
-import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from constellation_engine.errors import (
-    MachineError,
-    MachineExistsError,
-    MachineFailedError,
-    MachineNotFoundError,
-    MachineSpecError,
-    MissingProgramError,
-)
-from constellation_engine.machines import console, processes
+from constellation_engine.errors import MachineError, MachineExistsError, MachineNotFoundError
+from constellation_engine.machines import console, power, processes
 from constellation_engine.machines import folder as folders
-from constellation_engine.machines.acceleration import Accelerator, probe_kvm
-from constellation_engine.machines.config_drive import config_drive
-from constellation_engine.machines.disks import make_overlay, make_state_disk
-from constellation_engine.machines.firmware import find_ovmf, find_snp_ovmf, firmware_of
-from constellation_engine.machines.host import check_memory, check_ports, choose_ports
+from constellation_engine.machines.creation import check_place, fill
 from constellation_engine.machines.layout import Layout
-from constellation_engine.machines.programs import QEMU, find_program, tail
-from constellation_engine.machines.qemu import Launch, command_line
-from constellation_engine.machines.qmp import Qmp
-from constellation_engine.machines.spec import MachineSpec, SevSnp, check_name
 from constellation_engine.machines.spec_file import from_json, read_spec, to_json
-from constellation_engine.machines.tpm import manufacture, running_tpm
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
+
+    from constellation_engine.machines.spec import MachineSpec
 
 STOP_TIMEOUT: Final = 60.0  # seconds for the guest to switch itself off
-START_TIMEOUT: Final = 60.0  # seconds for QEMU to get ready; a fraction of one is usual
-SEV_DEVICE: Final = Path("/dev/sev")
 
 
 class MachineState(Enum):
@@ -106,19 +88,20 @@ class Machine:
             MachineExistsError: there is one of another description.
             MissingProgramError: a program or firmware is not installed.
             TooLittleError: the state disk does not fit.
+            MachineError: its folder cannot be written.
         """
         machine = cls(folder)
-        check_name("machine", machine.name)
-        if set(",\n") & set(str(machine.layout.folder)):
-            raise MachineSpecError(f"{machine.layout.folder}: swtpm can have no folder with a comma or a line break")
+        check_place(machine.layout)
         if machine.layout.spec.exists():
             return machine._same_as(spec)
-        machine._check_nothing_there()
         try:
             with folders.new_folder(machine.layout.folder) as new:
-                _fill(Layout(new), machine.name, spec)
-        except FileExistsError:  # somebody was faster
+                fill(Layout(new), machine.name, spec)
+        except MachineExistsError:  # somebody was faster
             return machine._same_as(spec)
+        except OSError as error:
+            hint = "is the disk full, or the folder not yours?"
+            raise MachineError(f"{machine.layout.folder}: the machine cannot be made: {error}", hint=hint) from error
         return machine
 
     @property
@@ -145,7 +128,7 @@ class Machine:
             MachineFailedError: QEMU or swtpm does not start; with the end of its log.
         """
         with folders.locked(self.layout.folder):
-            self._start(report)
+            power.switch_on(self.layout, report)
 
     def stop(self, *, timeout: float = STOP_TIMEOUT, report: Callable[[str], None] = _nobody) -> None:
         """Switch it off: ask it (ACPI), and cut the power if it does not.
@@ -161,11 +144,9 @@ class Machine:
         if timeout > 0 and processes.running(self.layout.qemu):
             report(f"waiting up to {timeout:g} s until {self.name} switches itself off")
             with suppress(MachineError):  # whoever does not answer is not asked
-                with Qmp.connect(self.layout.qmp_socket) as qmp:
-                    qmp.execute("system_powerdown")
-                processes.wait_until_ended(self.layout.qemu, timeout)
+                power.press_button(self.layout, timeout)
         with folders.locked(self.layout.folder):
-            self._cut_power()
+            power.cut_power(self.layout)
 
     def reset(self, report: Callable[[str], None] = _nobody) -> None:
         """Cut the power and switch it on again. What it had not written to its disks is lost; its TPM starts anew.
@@ -177,8 +158,8 @@ class Machine:
             MachineError: as `start`.
         """
         with folders.locked(self.layout.folder):
-            self._cut_power()
-            self._start(report)
+            power.cut_power(self.layout)
+            power.switch_on(self.layout, report)
 
     def destroy(self) -> None:
         """Remove it, running or not, whole or not. If there is none, nothing happens.
@@ -191,10 +172,10 @@ class Machine:
             with folders.locked(self.layout.folder):
                 if not self.layout.spec.exists():
                     raise MachineError(f"{self.layout.folder}: expected a machine, it is another folder")
-                self._cut_power()
+                power.cut_power(self.layout)
                 folders.remove(self.layout.folder)
         except MachineNotFoundError:
-            self._cut_power()  # somebody removed the folder of a machine that runs
+            power.cut_power(self.layout)  # somebody removed the folder of a machine that runs
 
     def status(self) -> MachineStatus:
         """Say what it does.
@@ -207,7 +188,7 @@ class Machine:
         found = processes.running(self.layout.qemu)
         if not found:
             return MachineStatus(self.name, MachineState.STOPPED)
-        reason = self._why_stuck()
+        reason = power.why_stuck(self.layout)
         return MachineStatus(self.name, MachineState.STUCK if reason else MachineState.RUNNING, found[0], reason)
 
     def console_log(self) -> str:
@@ -237,84 +218,15 @@ class Machine:
         """
         console.attach(self.layout.console_socket, keyboard=keyboard, screen=screen)
 
-    def _check_nothing_there(self) -> None:
-        place = self.layout.folder
-        if place.exists() and (not place.is_dir() or any(place.iterdir())) and not self.layout.spec.exists():
-            raise MachineExistsError(f"{place}: expected no folder, or a machine", hint="choose another name")
-        if processes.running(self.layout.qemu) and not place.exists():
-            message = f"{place}: its folder was removed while it ran, and it still runs"
-            raise MachineExistsError(message, hint="destroy the machine")
-
     def _same_as(self, spec: MachineSpec) -> Self:
         """See that the machine that is there is the one that is wanted."""
         there = self.spec
         chosen = {item.name: item.host_port for item in there.forwards}
-        wanted = spec.with_ports({item.name: chosen.get(item.name, 0) for item in spec.forwards})
+        wanted = spec.settled({item.name: chosen.get(item.name, 0) for item in spec.forwards})
         if from_json(to_json(wanted)) != there:
             hint = "destroy it first, or choose another name"
             raise MachineExistsError(f"{self.layout.folder}: there is a machine of another description", hint=hint)
         return self
-
-    def _start(self, report: Callable[[str], None]) -> None:
-        if processes.running(self.layout.qemu):
-            return
-        spec = self.spec
-        check_ports(spec.forwards)
-        check_memory(spec.memory)
-        firmware = firmware_of(self.layout.folder)
-        with ExitStack() as stack:
-            snp = isinstance(spec.platform, SevSnp)
-            if snp:
-                _check_snp_host()
-            launch = Launch(
-                name=self.name,
-                spec=spec,
-                layout=self.layout,
-                accelerator=Accelerator.KVM if snp else probe_kvm(report).accelerator,
-                code=firmware.code,
-                variables=firmware.variables,
-                tpm=None if snp else stack.enter_context(running_tpm(self.layout)),
-            )
-            self._run(launch)
-
-    def _run(self, launch: Launch) -> None:
-        """Start QEMU. It goes into the background by itself when it is ready, and says before what it cannot do."""
-        log = self.layout.qemu_log
-        command = [str(find_program(QEMU)), *command_line(launch)]
-        with log.open("ab") as output:
-            begin = output.tell()
-            try:
-                done = subprocess.run(  # noqa: S603 - every argument is ours
-                    command,
-                    check=False,
-                    cwd=self.layout.folder,
-                    pass_fds=[launch.tpm] if launch.tpm is not None else [],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    timeout=START_TIMEOUT,
-                )
-                reason = f"ended with code {done.returncode}" if done.returncode else ""
-            except subprocess.TimeoutExpired:
-                reason = f"was not ready after {START_TIMEOUT:g} s"
-        if reason:
-            self._cut_power()
-            said = "\n".join(filter(None, (tail(log, begin), tail(self.layout.tpm_log))))
-            raise MachineFailedError(f"{self.name}: QEMU {reason}: {said}", hint=f"all of it: {log}")
-
-    def _cut_power(self) -> None:
-        processes.kill(self.layout.qemu)
-        processes.kill(self.layout.tpm)
-
-    def _why_stuck(self) -> str:
-        if self.layout.tpm_state.exists() and not processes.running(self.layout.tpm):
-            return f"its TPM ended: {tail(self.layout.tpm_log)}"
-        try:
-            with Qmp.connect(self.layout.qmp_socket) as qmp:
-                said = qmp.execute("query-status")["status"]
-        except MachineError:
-            return ""  # it ended just now, or somebody else is talking to it
-        return "" if said == "running" else f"QEMU says {said}"
 
 
 def machines(folder: Path) -> tuple[Machine, ...]:
@@ -325,25 +237,3 @@ def machines(folder: Path) -> tuple[Machine, ...]:
     """
     found = sorted(file.parent for file in folder.glob("*/spec.json") if not file.parent.name.startswith("."))
     return tuple(Machine(place) for place in found)
-
-
-def _fill(layout: Layout, name: str, spec: MachineSpec) -> None:
-    """Make everything that a machine has."""
-    find_program(QEMU)
-    drive = config_drive(name, spec)
-    make_overlay(spec.image, layout.disk)
-    make_state_disk(layout.state_disk, spec.state_disk)
-    layout.config_drive.write_bytes(drive)
-    if isinstance(spec.platform, SevSnp):
-        find_snp_ovmf().copy_to(layout.folder)
-    else:
-        find_ovmf().copy_to(layout.folder)
-        manufacture(layout)
-    complete = spec.with_ports(choose_ports(spec.forwards))
-    layout.spec.write_text(to_json(complete), encoding="utf-8")
-
-
-def _check_snp_host() -> None:
-    if not os.access(SEV_DEVICE, os.R_OK | os.W_OK):
-        hint = "a host for it has an AMD EPYC 7003 or newer, SNP switched on in firmware and kernel, and QEMU 9.1"
-        raise MissingProgramError(f"{SEV_DEVICE}: expected an SEV-SNP host, this is none, or not yours", hint=hint)

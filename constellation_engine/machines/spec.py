@@ -160,7 +160,7 @@ class MachineSpec:
         addresses: of the machine on the segment; the config drive tells it.
         platform: what measures it.
         isolated: whether it reaches nothing but the segment: no host, no internet. Forwards work all the same.
-        capture: whether everything that passes on the segment is recorded in `segment.pcap`.
+        capture: whether everything that passes on the segment is recorded in `segment.pcap`, anew at every start.
         durable: whether what the guest flushes must survive a crash of this *host*; costs every flush a real one.
             What it writes survives crashes of the machine either way.
 
@@ -208,14 +208,18 @@ class MachineSpec:
         names = ", ".join(forward.name for forward in self.forwards) or "none"
         raise MachineSpecError(f"no port is forwarded for {name!r}; forwarded are: {names}")
 
-    def with_ports(self, ports: Mapping[str, int]) -> MachineSpec:
-        """Give the same with host ports for those forwards that have none yet.
+    def settled(self, ports: Mapping[str, int]) -> MachineSpec:
+        """Give the same with absolute paths, and with host ports for those forwards that have none yet.
 
         Args:
             ports: by name of the forward.
         """
         forwards = (replace(item, host_port=item.host_port or ports[item.name]) for item in self.forwards)
-        return replace(self, forwards=tuple(forwards))
+        platform = self.platform
+        if isinstance(platform, SevSnp):
+            boot = replace(platform.boot, kernel=platform.boot.kernel.resolve(), initrd=platform.boot.initrd.resolve())
+            platform = replace(platform, boot=boot)
+        return replace(self, forwards=tuple(forwards), image=self.image.resolve(), platform=platform)
 
     @staticmethod
     def _check_unique(what: str, values: Sequence[object]) -> None:

@@ -55,7 +55,7 @@ def _tpm(_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick_tpm(_tpm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give new machines copies of one TPM: making one takes most of the time that making a machine takes."""
-    copy = "constellation_engine.machines.machine.manufacture"
+    copy = "constellation_engine.machines.creation.manufacture"
     monkeypatch.setattr(copy, lambda layout: shutil.copytree(_tpm, layout.tpm_state))
 
 

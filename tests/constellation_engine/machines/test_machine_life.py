@@ -215,6 +215,52 @@ def test_images_may_be_qcow2(folder: Path, spec: MachineSpec, tmp_path: Path) ->
     assert ImageFormat.of(image) is ImageFormat.QCOW2
 
 
+def test_an_image_that_was_changed_is_not_booted(machine: Machine, spec: MachineSpec) -> None:
+    spec.image.write_bytes(b"another image")
+    with pytest.raises(MachineSpecError, match="it was changed") as caught:
+        machine.start()
+    assert "destroy the machine" in caught.value.hint
+    assert processes_of(machine) == []
+
+
+def test_an_image_that_is_gone_is_named(machine: Machine, spec: MachineSpec) -> None:
+    spec.image.unlink()
+    with pytest.raises(MachineSpecError, match=str(spec.image)):
+        machine.start()
+
+
+def test_paths_may_be_relative(folder: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    relative = replace(spec, image=Path("..", spec.image.name))
+    machine = Machine.create(Path("node-0"), relative)
+    assert machine.spec.image == spec.image
+    monkeypatch.chdir("/")
+    machine.start()
+    assert machine.status().state is MachineState.RUNNING
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: Path, spec: MachineSpec) -> None:
+    (folder / "file").touch()
+    with pytest.raises(MachineError, match="cannot be made") as caught:
+        Machine.create(folder / "file" / "node-0", spec)
+    assert "yours" in caught.value.hint
+
+
+def test_an_interrupted_start_leaves_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.run
+
+    def interrupt(command: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        done: subprocess.CompletedProcess[bytes] = real(command, **options)  # type: ignore[call-overload] # whatever it is
+        if "-pidfile" in command:
+            raise KeyboardInterrupt  # QEMU just went into the background
+        return done
+
+    monkeypatch.setattr(subprocess, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        machine.start()
+    assert processes_of(machine) == []
+
+
 def test_a_state_disk_that_does_not_fit_is_refused(folder: Path, spec: MachineSpec) -> None:
     size = (shutil.disk_usage(folder).free >> 20) + 1024
     with pytest.raises(TooLittleError, match=f"expected {size} MiB of free space") as caught:
@@ -299,8 +345,8 @@ def test_an_snp_machine_needs_an_snp_host(
 ) -> None:
     firmware = tmp_path / "OVMF.amdsev.fd"
     firmware.write_bytes(b"firmware")
-    monkeypatch.setattr("constellation_engine.machines.machine.find_snp_ovmf", lambda: Firmware(firmware, None))
-    monkeypatch.setattr("constellation_engine.machines.machine.SEV_DEVICE", Path("/nowhere/sev"))
+    monkeypatch.setattr("constellation_engine.machines.creation.find_snp_ovmf", lambda: Firmware(firmware, None))
+    monkeypatch.setattr("constellation_engine.machines.power.SEV_DEVICE", Path("/nowhere/sev"))
     manifest = LaunchManifest(uid="u", name="node-0", role="worker", node_group="g", image_key="00" * 32)
     boot = DirectBoot(spec.image, spec.image, "")
     machine = Machine.create(folder / "node-0", replace(spec, platform=SevSnp(boot, manifest)))
