@@ -61,6 +61,8 @@ def _tables(record: dict[str, Any], verdict: ImageVerdict | None) -> Iterator[Ta
     from constellation_cli.image.verdict_table import verdict_tables
 
     facts = {key: record[key] for key in ("kind", "build", "packages") if record[key]}
+    if record["build"]:
+        facts["build"] = {key: value for key, value in record["build"].items() if key != "version"}  # of the record
     yield Table(record["path"], tuple(name_value_rows(facts)))
     if record["disk"]:
         yield _rows("partitions", record["disk"]["partitions"])

@@ -25,3 +25,5 @@ def verdict_tables(verdict: ImageVerdict) -> Iterator[Table]:
     if verdict.mismatches:
         reasons = tuple((one.name, one.expected, one.got, one.hint) for one in verdict.mismatches)
         yield Table("reasons", reasons, ("what", "expected", "got", "hint"))
+    if verdict.warnings:
+        yield Table("warnings", tuple((warning,) for warning in verdict.warnings))

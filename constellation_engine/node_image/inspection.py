@@ -60,7 +60,7 @@ class Inspection:
         kind: what it is.
         build: what the image is.
         disk: its partition table.
-        disk_size: bytes, and how many of them take place on the file system.
+        disk_allocated: bytes that the disk takes on the file system.
         esp: what is in its ESP.
         uki: the unified kernel image: beside the disk, or else in it.
         signed: what it says to measure.
@@ -72,7 +72,7 @@ class Inspection:
     kind: Kind
     build: BuildRecord | None = None
     disk: Disk | None = None
-    disk_size: tuple[int, int] = (0, 0)
+    disk_allocated: int = 0
     esp: Esp | None = None
     uki: KernelImage
     signed: SignedBy | None = None
@@ -108,8 +108,12 @@ class Inspection:
             for one in self.disk.partitions
         ]
         files = [{"path": one.path, "size": one.size} for one in self.esp.files] if self.esp else []
-        size, allocated = self.disk_size
-        return {"size": size, "allocated": allocated, "partitions": partitions, "esp": files}
+        return {
+            "size": len(self.disk.data),
+            "allocated": self.disk_allocated,
+            "partitions": partitions,
+            "esp": files,
+        }
 
     def _measurements(self) -> dict[str, Any] | None:
         if self.signed is None:
@@ -151,8 +155,9 @@ def inspect(path: Path, public_keys: Iterable[bytes] = ()) -> Inspection:
     disk = Disk.parse(data)
     esp = disk.esp()
     uki = read_kernel_image(esp.read(UKI_PATH))
-    sizes = (len(data), allocated_size(path))
-    return Inspection(path=path, kind=Kind.DISK, disk=disk, disk_size=sizes, esp=esp, uki=uki, files={})
+    return Inspection(
+        path=path, kind=Kind.DISK, disk=disk, disk_allocated=allocated_size(path), esp=esp, uki=uki, files={}
+    )
 
 
 def _inspect_folder(folder: ImageFolder, public_keys: Iterable[bytes]) -> Inspection:
@@ -164,7 +169,7 @@ def _inspect_folder(folder: ImageFolder, public_keys: Iterable[bytes]) -> Inspec
         kind=Kind.FOLDER,
         build=folder.read_build(),
         disk=disk,
-        disk_size=(len(disk.data), allocated_size(place)),
+        disk_allocated=allocated_size(place),
         esp=disk.esp(),
         uki=read_kernel_image(map_file(folder.require(ImageFile.UKI))),
         signed=_who_signed(folder, keys),

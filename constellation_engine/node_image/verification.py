@@ -13,8 +13,8 @@
 6. The root on the disk has the root hash of the command line, block by block. Stops a changed root, and a damaged one.
 7. Kernel, initrd and command line that firmware is handed are those of the image. Stops another start than that of the
    disk.
-8. What the records beside it say fits: platform, components, lists of packages. Stops confusion, not attacks: what
-   counts is measured.
+8. What the records beside it say fits: platform, profile, components, lists of packages. Stops confusion, not attacks:
+   what counts is measured.
 
 Every reason is listed, not only the first.
 """
@@ -46,6 +46,7 @@ from constellation_engine.node_image.launch import launch_mismatches
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.sbom import read_sbom
 from constellation_engine.node_image.signing import fingerprint
+from constellation_engine.node_image.targets import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from constellation_engine.node_image.kernel_image import KernelImage
 
 VERSION: Final = 1
+DEBUG_WORD: Final = "constellation.debug"
+"""On the kernel's command line of images with a shell."""
+
 _UNREADABLE: Final = (MalformedError, PredictionError, NodeImageError)
 _DIRECT: Final = {ImageFile.KERNEL: ".linux", ImageFile.INITRD: ".initrd"}
 
@@ -68,11 +72,13 @@ class ImageVerdict:
         image: its name and version, as signed; empty where nothing is signed.
         key: fingerprint of the key that was asked for, hexadecimal.
         mismatches: every reason to refuse it.
+        warnings: what is accepted and should be known.
     """
 
     image: str
     key: str
     mismatches: tuple[Mismatch, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_accepted(self) -> bool:
@@ -90,6 +96,7 @@ class ImageVerdict:
                 {"name": one.name, "expected": one.expected, "got": one.got, "hint": one.hint}
                 for one in self.mismatches
             ],
+            "warnings": list(self.warnings),
         }
 
 
@@ -113,6 +120,7 @@ def verify_image(folder: ImageFolder, public_key: bytes, *, launch: LaunchInputs
         image=manifest.image if manifest else "",
         key=fingerprint(public_key),
         mismatches=tuple(verification.mismatches),
+        warnings=tuple(verification.warnings),
     )
 
 
@@ -124,8 +132,10 @@ class _Verification:
         self._public_key = public_key
         self._launch = launch
         self._key = fingerprint(public_key)
+        self._command_line = ""
         self.manifest: ImageManifest | None = None
         self.mismatches: list[Mismatch] = []
+        self.warnings: list[str] = []
 
     def run(self) -> None:
         with self._checking("signature"):
@@ -138,6 +148,7 @@ class _Verification:
             self._measured(uki)  # 3
             self._disk(uki)
             self._direct_boot(data)  # 7
+            self._command_line = uki.prediction.command_line or ""
         self._records()  # 8
 
     @contextmanager
@@ -225,6 +236,7 @@ class _Verification:
             build = self._folder.read_build()
             if self.manifest is not None:
                 self._compare("variant", str(self.manifest.variant), str(build.variant))
+            self._profile(build.profile)
         with self._checking(ImageFile.PACKAGES):
             packages = PackageManifest.from_document(self._folder.read(ImageFile.PACKAGES))
             if self.manifest is not None:
@@ -233,3 +245,11 @@ class _Verification:
                 self._compare("components", signed, listed)
         with self._checking(ImageFile.SBOM):
             read_sbom(self._folder.read(ImageFile.SBOM))
+
+    def _profile(self, stated: str) -> None:
+        """Compare what the image says it lets in with what its command line says, which is measured."""
+        is_debug = DEBUG_WORD in self._command_line.split()
+        if is_debug is not (stated == Profile.DEBUG):
+            self._compare("profile", Profile.DEBUG if is_debug else "one without a shell", stated)
+        if is_debug:
+            self.warnings.append("it has a shell for whoever is at its console: give such nodes no secrets")

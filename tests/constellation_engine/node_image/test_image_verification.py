@@ -9,13 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from attestation.testing.uki import PARTS, FakeUki, build_executable
 from attestation.variant import Variant
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.signing import public_pem, sign_document
 from constellation_engine.node_image.verification import verify_image
-from constellation_engine.testing.node_disk import FakeDisk
+from constellation_engine.testing.node_disk import BLOCK, ROOT, FakeDisk
 from constellation_engine.testing.node_images import BUILD, KEY, OTHER_KEY, PACKAGES, FakeImage
 
 if TYPE_CHECKING:
@@ -158,6 +160,58 @@ def test_a_record_of_another_version_is_refused(image: ImageFolder, file: ImageF
     record["spdxVersion" if file is ImageFile.SBOM else "version"] = 2
     image.place(file).write_text(json.dumps(record))
     assert set(refusals(image)) == {file.value}
+
+
+def test_an_image_with_a_shell_is_accepted_with_a_warning(tmp_path: Path) -> None:
+    build = replace(BUILD, profile="debug")
+    image = FakeImage(build=build, command_line="constellation.debug").write(tmp_path / "image")
+    verdict = verify_image(image, public_pem(KEY))
+    assert verdict.is_accepted
+    assert verdict.warnings == ("it has a shell for whoever is at its console: give such nodes no secrets",)
+
+
+@pytest.mark.parametrize("profile, line", [("release", "constellation.debug"), ("debug", "quiet")])
+def test_a_profile_that_is_not_that_of_the_command_line_is_refused(tmp_path: Path, profile: str, line: str) -> None:
+    image = FakeImage(build=replace(BUILD, profile=profile), command_line=line).write(tmp_path / "image")
+    assert set(refusals(image)) == {"profile"}
+
+
+PROTECTED = (ImageFile.UKI, ImageFile.MEASUREMENTS, ImageFile.SIGNATURE)
+OTHERS = (ImageFile.DISK, ImageFile.PUBLIC_KEY, ImageFile.PACKAGES, ImageFile.SBOM, ImageFile.BUILD)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from((*PROTECTED, *OTHERS)), st.integers(0, 1 << 30), st.integers(1, 255) | st.none())
+def test_any_damage_is_a_reason_and_never_an_accident(
+    image: ImageFolder, file: ImageFile, place: int, change: int | None
+) -> None:
+    content = image.read(file)
+    damaged = bytearray(content)
+    if change is None:
+        del damaged[place % len(damaged) :]
+    else:
+        damaged[place % len(damaged)] ^= change
+    image.place(file).write_bytes(damaged)
+    try:
+        found = refusals(image)
+        assert found or file in OTHERS
+    finally:
+        image.place(file).write_bytes(content)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(ROOT) - 1), st.integers(1, 255))
+def test_any_changed_byte_of_the_root_is_found(image: ImageFolder, place: int, change: int) -> None:
+    with image.place(ImageFile.DISK).open("r+b") as disk:
+        start = disk.read().index(ROOT[:100])
+        disk.seek(start + place)
+        disk.write(bytes([ROOT[place] ^ change]))
+        try:
+            disk.flush()
+            assert f"block {place // BLOCK} was changed" in refusals(image)["root"]
+        finally:
+            disk.seek(start + place)
+            disk.write(ROOT[place : place + 1])
 
 
 def test_every_reason_is_listed(image: ImageFolder) -> None:
