@@ -122,10 +122,12 @@ class Judgement:
         name: of this node.
         peers: all other nodes.
         own_pods: addresses of this node's pods; None before it has some.
+        key_announced: whether peers know the key that this node has.
         refusals: what was not believed, for people.
     """
 
     name: str
+    key_announced: bool
     peers: tuple[Peer, ...]
     own_pods: IPv4Network | None
     refusals: tuple[str, ...]
@@ -144,25 +146,29 @@ def judge(known: Known, identities: Iterable[Identity], ranges: Iterable[PodRang
     """
     refusals: list[str] = []
     everyone = list(identities)
-    own = _own_name(known, everyone)
+    own = _own(known, everyone)
     if own is None:  # 1
         raise TemporaryError(f"expected a NodeIdentity with our address {known.address}, got {len(everyone)} others")
-    peers = _admitted(known, [identity for identity in everyone if identity.peer.name != own], refusals)
-    by_name = _believable(own, known, ranges)
+    name, announced = own.name, own.public_key == known.public_key
+    peers = _admitted(known, [identity for identity in everyone if identity.peer.name != name], refusals)
+    by_name = _believable(name, known, ranges)
+    own_pods = known.own_pods
     if by_name is None:
-        kept = {name: peer.pod_cidr for name, peer in known.held.items()}
+        kept = {peer: known.held[peer].pod_cidr for peer in known.held}
         peers = [replace(peer, pod_cidr=kept.get(peer.name)) for peer in peers]
-        return Judgement(name=own, peers=tuple(peers), own_pods=known.own_pods, refusals=tuple(refusals))
-    own_pods = known.own_pods or _own_range(known, by_name.get(own), refusals)
-    with_pods = _with_pods(replace(known, own_pods=own_pods), peers, by_name, refusals)
-    return Judgement(name=own, peers=tuple(with_pods), own_pods=own_pods, refusals=tuple(refusals))
+    else:
+        own_pods = own_pods or _own_range(known, by_name.get(name), refusals)
+        peers = _with_pods(replace(known, own_pods=own_pods), peers, by_name, refusals)
+    return Judgement(
+        name=name, key_announced=announced, peers=tuple(peers), own_pods=own_pods, refusals=tuple(refusals)
+    )
 
 
-def _own_name(known: Known, everyone: Iterable[Identity]) -> str | None:
-    """Give the name of this node. Its key may be a newer one than the object says."""
+def _own(known: Known, everyone: Iterable[Identity]) -> Peer | None:
+    """Find this node. Its key may be a newer one than the object says."""
     ours = (identity for identity in everyone if identity.peer.mesh_address == known.address)
     own = min(ours, key=lambda found: (found.peer.public_key != known.public_key, found.created), default=None)
-    return own.peer.name if own is not None else None
+    return own.peer if own is not None else None
 
 
 def _admitted(known: Known, others: list[Identity], refusals: list[str]) -> list[Peer]:
@@ -200,9 +206,7 @@ def _own_range(known: Known, found: PodRange | None, refusals: list[str]) -> IPv
     return network if network is None or _proper(known, "this node", network, refusals) else None
 
 
-def _with_pods(
-    known: Known, peers: Iterable[Peer], by_name: Mapping[str, PodRange], refusals: list[str]
-) -> Iterable[Peer]:
+def _with_pods(known: Known, peers: Iterable[Peer], by_name: Mapping[str, PodRange], refusals: list[str]) -> list[Peer]:
     taken = [known.own_pods] if known.own_pods is not None else []  # 2
     given: dict[str, IPv4Network] = {}
     claims = [by_name[peer.name] for peer in peers if peer.name in by_name]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import base64
 import errno
-import importlib
 import logging
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError, TemporaryError
 from node_agent.network.names import INSIDE, MESH_INTERFACE, MESH_PORT
+from node_agent.network.netlink import netlink_error, route_socket, wireguard_socket
 from node_agent.network.reconciling import Endpoint, FoundPeer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -52,7 +52,7 @@ async def make_interface(key: X25519PrivateKey, address: IPv4Address, networks: 
         TemporaryError: the kernel refuses something else.
     """
     with _asking("make the interface of the mesh"):
-        async with _pyroute2().AsyncIPRoute() as netlink:
+        async with route_socket() as netlink:
             index = await _link(netlink)
             await _set_key(key)  # 1
             await netlink.link("set", index=index, state="up")
@@ -68,7 +68,7 @@ async def remove_interface() -> None:
         TemporaryError: the kernel refuses.
     """
     with _asking("remove the interface of the mesh"):
-        async with _pyroute2().AsyncIPRoute() as netlink:
+        async with route_socket() as netlink:
             for index in await netlink.link_lookup(ifname=MESH_INTERFACE):
                 await netlink.link("del", index=index)
 
@@ -80,7 +80,7 @@ async def set_mtu(mtu: int) -> None:
         TemporaryError: the kernel refuses.
     """
     with _asking("set the MTU of the mesh"):
-        async with _pyroute2().AsyncIPRoute() as netlink:
+        async with route_socket() as netlink:
             (link,) = await netlink.link("get", ifname=MESH_INTERFACE)
             if link.get("mtu") != mtu:
                 await netlink.link("set", index=link["index"], mtu=mtu)
@@ -93,7 +93,7 @@ async def connected_networks() -> list[IPv4Network | IPv6Network]:
         TemporaryError: the kernel refuses.
     """
     with _asking("read the addresses of this node"):
-        async with _pyroute2().AsyncIPRoute() as netlink:
+        async with route_socket() as netlink:
             names = {link["index"]: link.get("ifname") async for link in await netlink.link("dump")}
             return [
                 ip_interface(f"{found.get('address')}/{found['prefixlen']}").network
@@ -109,10 +109,10 @@ async def path_mtu(address: IPv4Address | IPv6Address) -> int | None:
         TemporaryError: the kernel refuses.
     """
     with _asking("find the way to a peer"):
-        async with _pyroute2().AsyncIPRoute() as netlink:
+        async with route_socket() as netlink:
             try:
                 (route,) = await netlink.route("get", dst=str(address))
-            except _pyroute2().NetlinkError as error:
+            except netlink_error() as error:
                 if error.code in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
                     return None
                 raise
@@ -143,26 +143,14 @@ async def change_peers(wanted: Changes) -> None:
         TemporaryError: the kernel refuses.
     """
     with _asking("change the peers of the mesh"):
-        async with _wireguard() as netlink:
+        async with wireguard_socket() as netlink:
             for key in wanted.removed:
                 await netlink.set(MESH_INTERFACE, peer={"public_key": base64.b64encode(key), "remove": True})
             for peer in wanted.written:
                 await netlink.set(MESH_INTERFACE, peer=_record(peer))
 
 
-def _pyroute2() -> Any:  # noqa: ANN401 - it has no types
-    """Import it when it is needed: that takes a second, or ten in an emulated machine, and 12 MiB."""
-    return importlib.import_module("pyroute2")
-
-
-@asynccontextmanager
-async def _wireguard() -> AsyncIterator[Any]:
-    async with _pyroute2().AsyncWireGuard() as netlink:
-        await netlink.setup_endpoint()  # asks the kernel for WireGuard's number
-        yield netlink
-
-
-async def _link(netlink: Any) -> int:  # noqa: ANN401
+async def _link(netlink: Any) -> int:  # noqa: ANN401 - pyroute2 has no types
     for index in await netlink.link_lookup(ifname=MESH_INTERFACE):
         (link,) = await netlink.link("get", index=index)
         if link.get(("linkinfo", "kind")) == _KIND:
@@ -180,7 +168,7 @@ async def _set_key(key: X25519PrivateKey) -> None:
     (found, *_) = await _device()
     public = base64.b64encode(key.public_key().public_bytes_raw())
     if (found.get("public_key"), found.get("listen_port")) != (public, MESH_PORT):
-        async with _wireguard() as netlink:
+        async with wireguard_socket() as netlink:
             private = base64.b64encode(key.private_bytes_raw())
             await netlink.set(MESH_INTERFACE, private_key=private, listen_port=MESH_PORT)
 
@@ -197,7 +185,7 @@ async def _set_address(netlink: Any, index: int, address: IPv4Address) -> None: 
 
 async def _device() -> list[Any]:
 
-    async with _wireguard() as netlink:
+    async with wireguard_socket() as netlink:
         return [record async for record in await netlink.info(MESH_INTERFACE)]
 
 
@@ -241,12 +229,13 @@ def _record(peer: WantedPeer) -> dict[str, object]:
 
 @contextmanager
 def _asking(what: str) -> Iterator[None]:
-
     try:
         yield
-    except _pyroute2().NetlinkError as error:
+    except netlink_error() as error:
         if error.code in {errno.EOPNOTSUPP, errno.ENOENT}:
             raise PermanentError(
                 f"cannot {what}: {error}", hint="does the kernel of this image have the module wireguard?"
             ) from None
         raise TemporaryError(f"cannot {what}: {error}", delay=1.0) from None
+    except OSError as error:
+        raise TemporaryError(f"cannot {what}: {error.strerror}", delay=1.0) from None

@@ -4,16 +4,16 @@
 
 How a key is changed:
 
-1. The node makes a new pair with `X25519PrivateKey.generate()` and asks for a rejoin ticket that carries the new public
-   key, over the attested channel.
+1. The node makes a new pair with `X25519PrivateKey.generate()`, and asks for a rejoin ticket with the new public key,
+   over the attested channel.
 2. The join service, which knows the node by its disk and its identity, writes the key into its NodeIdentity before it
    answers. Nobody else may write there.
 3. With the answer the node keeps the key (`replace_key`) and starts the mesh with it. Its peers read the NodeIdentity
    and derive the preshared key of the pair anew.
 
-Until both sides have changed their packets wait or are dropped; they never go in clear. A node that lost its power
-between 2 and 3 has the old key, which its peers do not take: it asks for a rejoin ticket at every boot, with the key
-that it has.
+Until both sides have changed their packets wait or are dropped; they never go in clear. Where the power goes between 2
+and 3, the node comes back with the key that it kept. `Mesh.key_announced` says that its peers know another one, and it
+asks again, with the key that it has.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from node_agent.network.nftables import Rules
 from node_agent.network.reconciling import Endpoint, WantedPeer, changes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Address
 
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -60,6 +60,10 @@ class _Own:
         return self.key.public_key().public_bytes_raw()
 
 
+def _nobody(_peers: Sequence[Peer]) -> None:
+    """Hear of peers, and do nothing."""
+
+
 class Mesh:
     """The mesh, the firewall and the pod network of this node.
 
@@ -84,6 +88,7 @@ class Mesh:
         self._held: dict[str, Peer] = {}
         self._mtu = endpoints.mtu(())
         self._refusals: tuple[str, ...] = ()
+        self._key_announced: bool | None = None
         self._followers: tuple[Follower[Identity], Follower[PodRange]] | None = None
         self._changing = asyncio.Lock()
 
@@ -93,6 +98,11 @@ class Mesh:
         if self._followers is None:
             return "the nodes of the cluster are not followed"
         return next((follower.missing for follower in self._followers if follower.missing is not None), None)
+
+    @property
+    def key_announced(self) -> bool | None:
+        """Whether peers know the key that this node has; None while nobody knows."""
+        return self._key_announced
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -156,11 +166,12 @@ class Mesh:
             self._held = {peer.name: peer for peer in peers}
             await self._fit(wanted)
 
-    async def follow(self, kubeconfig: Path) -> None:
+    async def follow(self, kubeconfig: Path, learnt: Callable[[Sequence[Peer]], None] = _nobody) -> None:
         """Take the nodes of the cluster as peers, for as long as this runs: it ends when it is cancelled.
 
         Args:
             kubeconfig: of the kubelet.
+            learnt: told all peers whenever they change.
 
         Raises:
             PermanentError: the mesh was not started.
@@ -177,7 +188,7 @@ class Mesh:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(identities.run())
             tasks.create_task(ranges.run())
-            tasks.create_task(self._keep(news))
+            tasks.create_task(self._keep(news, learnt))
 
     async def close(self) -> None:
         """Remove the interface and forget its keys. What `protect` drops stays dropped.
@@ -226,7 +237,7 @@ class Mesh:
         self._mtu = endpoints.mtu((address, size) for address, size in sizes if size is not None)
         await interface.set_mtu(self._mtu)
 
-    async def _keep(self, news: asyncio.Event) -> None:
+    async def _keep(self, news: asyncio.Event, learnt: Callable[[Sequence[Peer]], None]) -> None:
         """Apply what is read, and what is there already again and again."""
         looks = 0
         while True:
@@ -236,14 +247,14 @@ class Mesh:
             news.clear()
             looks += 1
             try:
-                await self._apply()
+                await self._apply(learnt)
                 if looks % RULES_EVERY == 0:
                     await self._rules.repair()
             except Exception as error:  # noqa: BLE001 - whoever keeps the mesh must not stop, and nobody would notice
                 _LOG.warning("the mesh stays as it is: %s", error, exc_info=not isinstance(error, AgentError))
                 await asyncio.sleep(error.delay if isinstance(error, TemporaryError) else 0)
 
-    async def _apply(self) -> None:
+    async def _apply(self, learnt: Callable[[Sequence[Peer]], None]) -> None:
         own, followers = self._started(), self._followers
         if followers is None or (identities := followers[0].records) is None:
             return
@@ -258,9 +269,12 @@ class Mesh:
         judgement = judge(known, identities, followers[1].records)
         for refusal in set(judgement.refusals).difference(self._refusals):
             _LOG.error("%s: refused", refusal)
-        self._refusals = judgement.refusals
+        self._refusals, self._key_announced = judgement.refusals, judgement.key_announced
         await interface.make_interface(own.key, own.address, self._firewall.closed)
+        before = self._held
         await self.set_peers(judgement.peers)
+        if self._held != before:
+            learnt(judgement.peers)
         if judgement.own_pods is not None:
             if judgement.own_pods != self._firewall.own_pods:
                 await self._load(replace(self._firewall, own_pods=judgement.own_pods))

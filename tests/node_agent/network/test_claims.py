@@ -94,7 +94,9 @@ def test_our_own_key_and_address_are_refused(thief: Identity) -> None:
 
 
 def test_this_node_may_have_a_newer_key_than_its_object() -> None:
-    assert judge(KNOWN, [node(1, key=9), node(2)], []).name == "node-1"
+    judgement = judge(KNOWN, [node(1, key=9), node(2)], [])
+    assert (judgement.name, judgement.key_announced) == ("node-1", False)
+    assert judge(KNOWN, [node(1)], []).key_announced
 
 
 def test_an_address_outside_of_the_mesh_is_refused() -> None:

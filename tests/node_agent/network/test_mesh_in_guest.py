@@ -11,7 +11,6 @@ import signal
 import subprocess
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,7 +30,7 @@ from tests.node_agent.network.topology import PODS, PORT, Namespace, link, recei
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -39,7 +38,6 @@ pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(120)]
 SECRET: Final = Secret(bytes(range(32)))
 OTHER_SECRET: Final = Secret(bytes(32))
 PLAIN: Final = b"a known text that nobody outside may see"
-KEEPALIVE: Final = b"\x04\x00\x00\x00"
 
 _Answer = TypeVar("_Answer")
 
@@ -359,7 +357,8 @@ def test_the_cluster_is_followed(nodes: tuple[Node, Node], tmp_path: Path, caplo
             mesh = Mesh(certificate=kubelet.certificate)
             await mesh.protect(PODS)
             await mesh.start(key=one.key, address=one.address, secret=SECRET)
-            following = asyncio.create_task(mesh.follow(kubelet.kubeconfig))
+            learnt: list[Sequence[Peer]] = []
+            following = asyncio.create_task(mesh.follow(kubelet.kubeconfig, learnt.append))
             for each in nodes:
                 kubelet.server.put(NODES, {"metadata": each.metadata(), "spec": {"podCIDR": str(each.pods)}})
                 kubelet.server.put(IDENTITIES, {"metadata": each.metadata(), "spec": each.spec()})
@@ -377,6 +376,8 @@ def test_the_cluster_is_followed(nodes: tuple[Node, Node], tmp_path: Path, caplo
             delivers(one, other)
             kubelet.server.put(IDENTITIES, {"metadata": one.metadata(), "spec": one.spec()})
             await has_pods(other, None)
+            await until(lambda: learnt[-1] == ())
+            assert (other.peer(),) in learnt
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
@@ -410,6 +411,6 @@ def test_many_peers_are_read_back(nodes: tuple[Node, Node]) -> None:
     one.set_peers(*many)
     assert {peer.public_key for peer in one.peers()} == {peer.public_key for peer in many}
     assert all(peer.allowed and peer.psk is not None for peer in one.peers())
-    started = datetime.now(UTC)
+    before = one.peers()
     one.set_peers(*many)
-    assert (datetime.now(UTC) - started).total_seconds() < 20
+    assert one.peers() == before
