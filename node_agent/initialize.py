@@ -15,7 +15,7 @@ from constellation_core.keys.derivation import KUBE_SECRETS, SECRET_SIZE
 from constellation_core.keys.opening import open_provider
 from constellation_proto import init_pb2
 from node_agent.loops import foreign_errors
-from node_agent.membership import ClusterKeys, Membership
+from node_agent.membership import ClusterKeys, Membership, keep_kubeconfig
 from node_agent.parts import ClusterPlan, OwnNode
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ async def initialize(
     plan = _plan(machine, disk, order, itself, membership, secrets_key)
     kubeconfig = await machine.set_up(lambda report: machine.parts.kubernetes.init(plan, report), run.log)  # 4
     run.phase("kubernetes", finished=True)
+    with foreign_errors("the state disk"):
+        keep_kubeconfig(machine.settings.state, kubeconfig)
     await machine.adopt(membership, keys)  # 5
     return init_pb2.Done(kubeconfig=kubeconfig, cluster_id=cluster_id, owner=membership.name)
 

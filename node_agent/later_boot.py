@@ -25,7 +25,7 @@ from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.first_boot import PAUSE, REFUSED, ROUND, join_services
 from node_agent.joining import ask_again
 from node_agent.loops import background, words
-from node_agent.membership import ClusterKeys, Membership, peers_of
+from node_agent.membership import ClusterKeys, Membership, kept_kubeconfig, peers_of
 from node_agent.phases import Phase
 from node_agent.recover_server import RecoverService
 from node_agent.secret_guard import ATTEMPTS, SecretGuard
@@ -90,11 +90,12 @@ class LaterBoot:
         await server.start(machine.settings.host, machine.settings.recover_port)
         return server
 
-    async def _recover(self, material: KeyMaterial) -> None:
-        """Open the disk with what an administrator gave."""
+    async def _recover(self, material: KeyMaterial) -> bytes:
+        """Open the disk with what an administrator gave; give the kubeconfig that is on it, if there is one."""
         async with open_provider(material) as provider:
             keys = await ClusterKeys.derive(provider, self._disk, None)
         await self._unlock(keys, ())
+        return kept_kubeconfig(self._machine.settings.state)
 
     async def _rejoin(self) -> None:
         """Ask join services until one gives the key."""
@@ -130,9 +131,12 @@ class LaterBoot:
             self._unlocked.set_exception(error)
 
     async def _unlock(self, keys: ClusterKeys, peers: tuple[Peer, ...]) -> None:
-        """Open the disk, if nobody has done so before."""
+        """Open the disk, if nobody has done so before with the same key."""
         async with self._turn:
             if self._unlocked.done():
+                _, used = await self._unlocked
+                if used.disk != keys.disk:
+                    raise PermanentError("the disk is open, and this is not its key")
                 return
             machine = self._machine
             machine.reporter.enter(Phase.UNLOCKING, f"disk {self._disk}")

@@ -40,6 +40,8 @@ VERSION: Final = 1
 FOLDER: Final = "constellation"
 """On the state disk: what the agent keeps."""
 FILE_NAME: Final = "membership.json"
+KUBECONFIG: Final = "kubeconfig"
+"""Of an administrator; only on the disk of the cluster's first node."""
 SHORT_ID: Final = 12  # hexadecimal digits of a cluster ID in the header of a disk
 MAX_PEERS: Final = 5000
 KEY_SIZE: Final = 32  # bytes, of WireGuard
@@ -169,6 +171,30 @@ class Membership:
                 f"the state disk does not say whose node this is: {error}",
                 hint="forget the node (constellation nodes forget), and give the machine a new disk",
             ) from None
+
+
+def keep_kubeconfig(state: Path, content: bytes) -> None:
+    """Keep what an administrator got, for the case that the answer did not arrive.
+
+    Args:
+        state: where the disk is mounted.
+        content: secret, and as well kept as all else on the disk.
+    """
+    folder = state / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / KUBECONFIG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def kept_kubeconfig(state: Path) -> bytes:
+    """Give it; nothing where there is none."""
+    try:
+        return (state / FOLDER / KUBECONFIG).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _record_of(membership: Membership) -> dict[str, Any]:

@@ -35,11 +35,11 @@ class RecoverService(RecoverBase):
     Args:
         guard: knows the recovery secret; None where none is demanded.
         turns: how often somebody may try.
-        unlock: opens the disk with key material, or says why not.
+        unlock: opens the disk with key material and gives the kubeconfig that is on it, or says why not.
     """
 
     def __init__(
-        self, guard: SecretGuard | None, turns: Turns, unlock: Callable[[KeyMaterial], Awaitable[None]]
+        self, guard: SecretGuard | None, turns: Turns, unlock: Callable[[KeyMaterial], Awaitable[bytes]]
     ) -> None:
         self._guard = guard
         self._turns = turns
@@ -51,7 +51,7 @@ class RecoverService(RecoverBase):
         """Open the disk of this node."""
         request = await stream.recv_message() or recover_pb2.RecoverRequest()
         try:
-            await self._recover(request, current_peer().address)
+            kubeconfig = await self._recover(request, current_peer().address)
         except BusyError:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, BUSY) from None
         except ConfigError as error:
@@ -60,10 +60,10 @@ class RecoverService(RecoverBase):
             raise GRPCError(Status.PERMISSION_DENIED, str(error)) from None
         except TemporaryError as error:
             raise GRPCError(Status.UNAVAILABLE, str(error)) from None
-        await stream.send_message(recover_pb2.RecoverResponse())
+        await stream.send_message(recover_pb2.RecoverResponse(kubeconfig=kubeconfig))
 
-    async def _recover(self, request: recover_pb2.RecoverRequest, address: str) -> None:
+    async def _recover(self, request: recover_pb2.RecoverRequest, address: str) -> bytes:
         if self._guard is not None and not await self._guard.knows(request.recovery_secret, address):
             raise GRPCError(Status.PERMISSION_DENIED)
         async with self._turns.turn(address):
-            await self._unlock(KeyMaterial.from_message(request.key_material))
+            return await self._unlock(KeyMaterial.from_message(request.key_material))

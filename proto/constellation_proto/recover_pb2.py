@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from constellation_proto import keys_pb2 as constellation__proto_dot_keys__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!constellation_proto/recover.proto\x12\x18\x63onstellation.recover.v1\x1a\x1e\x63onstellation_proto/keys.proto\"c\n\x0eRecoverRequest\x12\x38\n\x0ckey_material\x18\x01 \x01(\x0b\x32\".constellation.keys.v1.KeyMaterial\x12\x17\n\x0frecovery_secret\x18\x02 \x01(\x0c\"\x11\n\x0fRecoverResponse2i\n\x07Recover\x12^\n\x07Recover\x12(.constellation.recover.v1.RecoverRequest\x1a).constellation.recover.v1.RecoverResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!constellation_proto/recover.proto\x12\x18\x63onstellation.recover.v1\x1a\x1e\x63onstellation_proto/keys.proto\"c\n\x0eRecoverRequest\x12\x38\n\x0ckey_material\x18\x01 \x01(\x0b\x32\".constellation.keys.v1.KeyMaterial\x12\x17\n\x0frecovery_secret\x18\x02 \x01(\x0c\"%\n\x0fRecoverResponse\x12\x12\n\nkubeconfig\x18\x01 \x01(\x0c\x32i\n\x07Recover\x12^\n\x07Recover\x12(.constellation.recover.v1.RecoverRequest\x1a).constellation.recover.v1.RecoverResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOVERREQUEST']._serialized_start=95
   _globals['_RECOVERREQUEST']._serialized_end=194
   _globals['_RECOVERRESPONSE']._serialized_start=196
-  _globals['_RECOVERRESPONSE']._serialized_end=213
-  _globals['_RECOVER']._serialized_start=215
-  _globals['_RECOVER']._serialized_end=320
+  _globals['_RECOVERRESPONSE']._serialized_end=233
+  _globals['_RECOVER']._serialized_start=235
+  _globals['_RECOVER']._serialized_end=340
 # @@protoc_insertion_point(module_scope)

@@ -15,5 +15,7 @@ class RecoverRequest(_message.Message):
     def __init__(self, key_material: _Optional[_Union[_keys_pb2.KeyMaterial, _Mapping]] = ..., recovery_secret: _Optional[bytes] = ...) -> None: ...
 
 class RecoverResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("kubeconfig",)
+    KUBECONFIG_FIELD_NUMBER: _ClassVar[int]
+    kubeconfig: bytes
+    def __init__(self, kubeconfig: _Optional[bytes] = ...) -> None: ...

@@ -19,6 +19,7 @@ from constellation_proto.init_grpc import InitStub
 from constellation_proto.recover_grpc import RecoverStub
 from node_agent.errors import PermanentError, TemporaryError
 from node_agent.phases import Phase
+from node_agent.testing.parts import KUBECONFIG
 
 from .conftest import PEERS
 
@@ -136,6 +137,26 @@ async def test_a_wrong_master_secret_opens_nothing(node: FakeMachine, master: Ma
         assert not any(boot.registers()[15])
         await recover(boot, master)
         await boot.reached(Phase.SERVING)
+
+
+async def test_a_disk_that_is_open_is_not_open_to_others(node: FakeMachine, master: MasterSecret) -> None:
+    """The server still answers for a moment, and the kubeconfig is not for whoever comes second."""
+    right, wrong = (
+        recover_pb2.RecoverRequest(key_material=KeyMaterial.of(secret).to_message())
+        for secret in (master, MasterSecret.random())
+    )
+    node.moments.cut_at("disk.grow")
+    async with node.booted() as boot:
+        await boot.reached(Phase.LOCKED)
+        port = boot.recover_port
+        async with boot.administrator(port) as one, boot.administrator(port) as other:
+            first = asyncio.create_task(RecoverStub(one).Recover(right))
+            await node.moments.dark.wait()
+            second = asyncio.create_task(RecoverStub(other).Recover(wrong))
+            node.moments.go_on()
+            assert (await first).kubeconfig == KUBECONFIG
+            with pytest.raises(GRPCError, match="this is not its key"):
+                await second
 
 
 async def test_a_recovery_secret_is_demanded_where_there_is_one(node: FakeMachine, master: MasterSecret) -> None:

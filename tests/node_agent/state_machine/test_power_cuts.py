@@ -19,6 +19,7 @@ from constellation_proto import init_pb2, recover_pb2
 from constellation_proto.init_grpc import InitStub
 from constellation_proto.recover_grpc import RecoverStub
 from node_agent.phases import Phase
+from node_agent.testing.parts import KUBECONFIG
 
 from .conftest import PEERS
 
@@ -52,11 +53,12 @@ async def init(boot: Boot, request: init_pb2.InitRequest) -> None:
         await InitStub(channel).Init(request)
 
 
-async def recover(boot: Boot, master: MasterSecret) -> None:
+async def recover(boot: Boot, master: MasterSecret) -> bytes:
     await boot.reached(Phase.LOCKED)
     async with boot.administrator(boot.recover_port) as channel:
         material = KeyMaterial.of(master).to_message()
-        await RecoverStub(channel).Recover(recover_pb2.RecoverRequest(key_material=material))
+        answer = await RecoverStub(channel).Recover(recover_pb2.RecoverRequest(key_material=material))
+        return answer.kubeconfig
 
 
 async def cut(machine: FakeMachine, moment: str, doing: Callable[[Boot], object]) -> Boot:
@@ -91,7 +93,10 @@ async def test_power_cut_during_init(
     async with machine.booted() as boot:
         await boot.until(lambda: boot.phases[-1:] in ([Phase.WAITING], [Phase.LOCKED]), "phase")
         assert (boot.phases[-1] == Phase.LOCKED) == (moment == "disk.adopt done")
-        await (recover(boot, master) if boot.phases[-1] == Phase.LOCKED else init(boot, request))
+        if moment == "disk.adopt done":
+            assert await recover(boot, master) == KUBECONFIG, "the answer to init never arrived"
+        else:
+            await init(boot, request)
         await boot.reached(Phase.SERVING)
         assert boot.kubernetes.running
 
