@@ -42,14 +42,14 @@ class RealAssembly:
         """Give the parts."""
         from node_agent.disk import StateDisk
         from node_agent.kubernetes import Kubernetes
+        from node_agent.network.mesh import Mesh
         from node_agent.power import MachinePower
-        from node_agent.remembering import RememberingMesh
 
         settings = self._settings
         serves = (API_SERVER_PORT, settings.init_port, settings.recover_port)
         return Parts(
             disk=StateDisk(settings.state_disk, mount_point=settings.state),
-            mesh=RememberingMesh(tcp_ports=serves if metadata.role is Role.CONTROL_PLANE else ()),
+            mesh=Mesh(tcp_ports=serves if metadata.role is Role.CONTROL_PLANE else ()),
             kubernetes=Kubernetes(prepare_containerd=_prepare_containerd),
             power=MachinePower(),
         )

@@ -41,7 +41,10 @@ async def run(settings: Settings) -> None:
         reporter = Reporter(Journal(settings.run), Console(settings.console), manager, View())
         machine = StateMachine(settings, reporter, RealAssembly(settings))
         status = StatusServer(reporter, lambda: machine.peers)
-        await status.start(settings.status_port)
+        try:
+            await status.start(settings.status_port)
+        except OSError as error:  # a node serves without telling
+            reporter.note(f"status on port {settings.status_port}: {error.strerror}")
         async with background(manager.keep_alive()), background(machine.run()) as living:
             told = asyncio.ensure_future(stop.wait())
             await asyncio.wait({living, told}, return_when=asyncio.FIRST_COMPLETED)
