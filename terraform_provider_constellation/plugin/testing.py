@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from terraform_provider_constellation.plugin.serving.program import reattachment
 from terraform_provider_constellation.plugin.serving.server import Server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from terraform_provider_constellation.plugin.provider import Provider
@@ -35,13 +37,17 @@ def reattached(provider: Provider[Any], *, address: str) -> Iterator[dict[str, s
     Yields:
         Environment variables by which Terraform and OpenTofu find it.
     """
-    with listening() as endpoint, asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        server = Server(provider)
-        thread = threading.Thread(target=runner.run, args=[server.run(endpoint)])
+    started: Future[asyncio.AbstractEventLoop] = Future()
+    server = Server(provider)
+
+    async def run(endpoint: socket.socket) -> None:
+        await server.run(endpoint, ready=lambda: started.set_result(asyncio.get_running_loop()))
+
+    with listening() as endpoint:
+        thread = threading.Thread(target=lambda: asyncio.run(run(endpoint)))
         thread.start()
         try:
             yield {"TF_REATTACH_PROVIDERS": json.dumps(reattachment(address, endpoint.getsockname()))}
         finally:
-            loop.call_soon_threadsafe(server.stop)
+            started.result().call_soon_threadsafe(server.stop)
             thread.join()

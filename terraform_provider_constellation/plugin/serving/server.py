@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from google.protobuf import empty_pb2
-from grpclib.const import Cardinality, Handler
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
 from grpclib.server import Server as GrpcServer
 
 from terraform_provider_constellation.plugin.service.provider import ProviderCalls
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from google.protobuf.descriptor import MethodDescriptor
+    from grpclib.protocol import H2Protocol
     from grpclib.server import Stream
 
     from terraform_provider_constellation.plugin.provider import Provider
@@ -34,6 +37,25 @@ if TYPE_CHECKING:
 
 GRACE: Final = 30.0  # seconds for what is under way, when Terraform is gone
 _PROVIDER: Final = tfplugin6_pb2.DESCRIPTOR.services_by_name["Provider"]
+
+
+class _GrpcServer(GrpcServer):
+    """grpclib's server, whose connections end with it: its own go on for as long as the loop does."""
+
+    def __init__(self, handlers: list[Any]) -> None:
+        super().__init__(handlers)
+        self._protocols: WeakSet[H2Protocol] = WeakSet()
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._protocols.add(protocol)
+        return protocol
+
+    def end_connections(self) -> None:
+        """Close them; what was written to them is still sent."""
+        for protocol in self._protocols:
+            if hasattr(protocol, "processor"):  # there is one once the connection is made
+                protocol.processor.close()
 
 
 class Server:
@@ -60,13 +82,14 @@ class Server:
             endpoint: the socket.
             ready: is called when clients may come.
         """
-        server = GrpcServer([self])
+        server = _GrpcServer([self])
         await server.start(sock=endpoint, ssl=self._context)
         try:
             ready()
             await self._done.wait()
         finally:
             server.close()
+            server.end_connections()
             await server.wait_closed()
 
     def stop(self) -> None:
@@ -110,18 +133,19 @@ class Server:
         return task
 
     def __mapping__(self) -> dict[str, Handler]:
-        """The calls that we serve, as grpclib wants to know them; it says UNIMPLEMENTED to others."""
-        known = (method for method in _PROVIDER.methods if self._calls.knows(method.name))
+        """The calls that we serve, as grpclib wants to know them."""
         empty = goplugin_pb2.Empty
         return {
             "/plugin.GRPCController/Shutdown": Handler(self._shutdown, Cardinality.UNARY_UNARY, empty, empty),
             "/plugin.GRPCStdio/StreamStdio": Handler(
                 self._stdio, Cardinality.UNARY_STREAM, empty_pb2.Empty, goplugin_pb2.StdioData
             ),
-        } | {f"/{_PROVIDER.full_name}/{method.name}": self._handler(method) for method in known}
+        } | {f"/{_PROVIDER.full_name}/{method.name}": self._handler(method) for method in _PROVIDER.methods}
 
     def _handler(self, method: MethodDescriptor) -> Handler:
         request, response = _message(method.input_type.full_name), _message(method.output_type.full_name)
+        if not self._calls.knows(method.name):
+            return Handler(_unimplemented, Cardinality.STREAM_STREAM, request, response)
         if method.server_streaming:
             return Handler(self._streamed, Cardinality.UNARY_STREAM, request, response)
 
@@ -145,6 +169,11 @@ class Server:
         """Nothing comes here: standard output is the log."""
         await stream.recv_message()
         await self._done.wait()
+
+
+async def _unimplemented(_stream: AnyStream) -> None:
+    """Actions and state stores. To calls that it does not know grpclib says the same, but not as gRPC wants it."""
+    raise GRPCError(Status.UNIMPLEMENTED)
 
 
 def _message(full_name: str) -> Any:  # noqa: ANN401 - a class of messages
