@@ -105,6 +105,8 @@ def _examiner(variant: Variant) -> Callable[[Case, Findings], None]:
 
 
 def _warn(case: Case, findings: Findings) -> None:
+    if case.policy.not_for_secrets:
+        findings.warn("NOT FOR SECRETS: the accepted image lets people in, as images for debugging do")
     if case.evidence.variant.hardware_root is HardwareRoot.NONE:
         findings.warn("no hardware root: whoever controls the host can forge this evidence")
     if case.binding is None:

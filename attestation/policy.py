@@ -55,6 +55,7 @@ class Policy:
 
     variant: Variant
     measurements: Mapping[str, Register] = field(default_factory=dict)
+    not_for_secrets: bool = False
     minimum_tcb: Mapping[str, int] = field(default_factory=dict)
     minimum_launch_tcb: Mapping[str, int] = field(default_factory=dict)
     products: tuple[str, ...] = ()

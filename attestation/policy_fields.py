@@ -270,6 +270,7 @@ _REVOCATION: Final = Shape(_parse_revocation, str, {"enum": ["required", "off"]}
 _AGE: Final = Shape(_parse_age, _show_age, {"type": "string", "pattern": "^[1-9][0-9]{0,3}[dh]$"})
 
 _TPM: Final = Variant.with_technology(Technology.TPM)
+_ALL: Final = frozenset(Variant)
 _SNP: Final = Variant.with_technology(Technology.SNP)
 _TDX: Final = Variant.with_technology(Technology.TDX)
 _VENDOR_CHAIN: Final = _SNP | _TDX
@@ -290,6 +291,9 @@ FIELDS: Final[Mapping[str, FieldSpec]] = MappingProxyType(
     {
         "measurements": FieldSpec(
             "Expected registers: PCR index (SHA-256 bank), or mrtd and rtmr0 to rtmr3.", _MEASUREMENTS, _TPM | _TDX
+        ),
+        "not_for_secrets": FieldSpec(
+            "What is accepted lets people in, as images for debugging do: every verdict says so.", _FLAG, _ALL
         ),
         "minimum_tcb": FieldSpec(
             "Lowest security version of each component that the evidence may report.", _TCB, _VENDOR_CHAIN

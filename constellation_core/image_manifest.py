@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MANIFEST_VERSION: Final = 1
 MAX_SIZE: Final = 64 * 1024  # bytes of a document; with every list full it has 20 KiB
 MAX_BRACKETS: Final = 512
+DEBUG: Final = " (debug)"
+"""How the name of an image ends whose profile lets people in."""
 
 _KNOWN: Final = (
     "version",
@@ -65,7 +67,7 @@ class ImageManifest:
     """What an image measures on one platform. An image for several platforms has a manifest for each.
 
     Attributes:
-        image: its name and version, for people.
+        image: its name and version, for people; ends with "(debug)" where people may come in.
         variant: the platform.
         measurements: registers by name, as in a policy.
         launch_digests: what a CPU vendor's report says of the launch, 48 bytes each.
@@ -128,6 +130,11 @@ class ImageManifest:
         }
         return json.dumps(record, indent=2).encode("ascii") + b"\n"
 
+    @property
+    def is_for_secrets(self) -> bool:
+        """Whether secrets may be given to a machine that booted it."""
+        return not self.image.endswith(DEBUG)
+
     def policy(self, rest: Mapping[str, Any]) -> Policy:
         """Make the policy that accepts this image on its platform.
 
@@ -140,6 +147,8 @@ class ImageManifest:
         merged: dict[str, Any] = {**rest, "variant": self.variant.value}
         if rest.get("variant", self.variant.value) != self.variant.value:
             raise PolicyError(f"policy for {rest['variant']} cannot go with an image for {self.variant}")
+        if not self.is_for_secrets:
+            merged["not_for_secrets"] = True
         if self.measurements:
             merged["measurements"] = self._merged_measurements(rest.get("measurements", {}))
         if self.launch_digests:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attestation.policy import Policy
     from attestation.variant import Variant
     from attestation.verdict import Verdict
-    from constellation_core.image_manifest import SignedManifest
+    from constellation_core.image_manifest import ImageManifest, SignedManifest
 
 
 class Verifier(Protocol):
@@ -118,10 +118,18 @@ class ImageVerifier:
         policies = [self.own]
         if image is not None:
             try:
-                policies.append(image.verify(self.image_key).policy(self.rest))
+                policies.append(self._judged_by(image.verify(self.image_key)))
             except (AttestationError, ConfigError) as error:
                 raise PeerNotAcceptedError(f"the peer's image: {error}", hint=error.hint) from None
         return PolicyVerifier(policies=policies, mark=self.mark, roots=self.roots).judge(evidence, binding=binding)
+
+    def _judged_by(self, image: ImageManifest) -> Policy:
+        """Make the policy of the peer's own image; not of one that lets people in, unless ours does too."""
+        if not image.is_for_secrets and not self.own.not_for_secrets:
+            raise ConfigError(
+                f"{image.image} is not for secrets", hint="a cluster has images for debugging, or others; never both"
+            )
+        return image.policy(self.rest)
 
 
 def not_this_variant(got: Variant, expected: Collection[Variant]) -> PeerNotAcceptedError:

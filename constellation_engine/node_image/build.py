@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 
 from attestation.measured_boot.predict import predict_file
 from attestation.measured_boot.uki import parse_uki
-from constellation_core.image_manifest import ImageManifest
+from constellation_core.image_manifest import DEBUG, ImageManifest
 from constellation_engine.components import Store
 from constellation_engine.components.cache import Cache, default_root
 from constellation_engine.components.watch import Stage, Watch
@@ -262,7 +262,7 @@ class _Build:
         """Predict, write what was predicted, and sign it."""
         prediction = predict_file(self._folder.place(ImageFile.UKI))
         manifest = ImageManifest(
-            image=self._record.title,
+            image=self._record.title + ("" if self._request.profile.is_for_secrets else DEBUG),
             variant=self._record.variant,
             measurements={} if self._request.launch else prediction.measurements,
             launch_digests=self._launch_digests(),

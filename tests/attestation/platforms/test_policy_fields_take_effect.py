@@ -40,7 +40,14 @@ OTHER_DIGEST = hashlib.sha384(b"other").hexdigest()
 WITHOUT_EFFECT = [
     (name, variant) for name, spec in FIELDS.items() for variant in Variant if variant not in spec.variants
 ]
-EFFECTIVE = [(name, variant) for name, spec in FIELDS.items() for variant in Variant if variant in spec.variants]
+WARNS = "not_for_secrets"
+"""The one field that refuses nobody: it is about what is accepted, and every verdict repeats it."""
+EFFECTIVE = [
+    (name, variant)
+    for name, spec in FIELDS.items()
+    for variant in Variant
+    if variant in spec.variants and name != WARNS
+]
 
 
 def is_snp(node: FakeNode) -> bool:
@@ -289,7 +296,14 @@ def judged(node: FakeNode, policy: dict[str, Any]) -> Verdict:
 
 
 def test_every_field_has_a_case() -> None:
-    assert CASES.keys() == FIELDS.keys()
+    assert CASES.keys() | {WARNS} == FIELDS.keys()
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_what_lets_people_in_is_said_in_every_verdict(variant: Variant) -> None:
+    node = FakeNode(variant)
+    assert "NOT FOR SECRETS" not in str(judged(node, node.policy()).warnings)
+    assert "NOT FOR SECRETS" in str(judged(node, {**node.policy(), WARNS: True}).warnings)
 
 
 @pytest.mark.parametrize("variant", Variant)

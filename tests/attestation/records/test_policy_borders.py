@@ -211,7 +211,7 @@ STRICT = {"vmpl": (0,), "tcb_statuses": ("UpToDate",), "crl": Revocation.REQUIRE
 @pytest.mark.parametrize("field", FIELDS)
 def test_nothing_is_allowed_by_default(field: str) -> None:
     policy = Policy(variant=Variant.INSECURE)
-    switch = field.startswith(("allow_", "require_"))
+    switch = field.startswith(("allow_", "require_", "not_"))
     empty: object = {} if field in ("measurements", "minimum_tcb", "minimum_launch_tcb") else ()
     assert getattr(policy, field) == (False if switch else STRICT.get(field, empty))
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,10 @@ VERIFIER = ImageVerifier(
 )
 
 
-def manifest(image: bytes, key: ec.EllipticCurvePrivateKey = KEY) -> SignedManifest:
+def manifest(image: bytes, key: ec.EllipticCurvePrivateKey = KEY, name: str = "test") -> SignedManifest:
     registers = {"4": Register(image, enforced=True)}
     record = ImageManifest(
-        image="test", variant=Variant.QEMU_VTPM, measurements=registers, created=datetime.now(UTC), stub="257"
+        image=name, variant=Variant.QEMU_VTPM, measurements=registers, created=datetime.now(UTC), stub="257"
     )
     return sign(record.to_document(), key)
 
@@ -55,6 +56,22 @@ def evidence(image: bytes) -> Evidence:
 @pytest.mark.parametrize("signed", [None, manifest(OURS), manifest(NEWER)])
 def test_our_own_image_is_accepted(signed: SignedManifest | None) -> None:
     assert VERIFIER.judge(evidence(OURS), binding=BINDING, image=signed).accepted
+
+
+def test_an_image_for_debugging_is_not_accepted_by_one_that_is_not() -> None:
+    """Its maker is ours, but whoever sits at its console can do what he likes."""
+    debugging = manifest(NEWER, name="test (debug)")
+    with pytest.raises(PeerNotAcceptedError, match="not for secrets"):
+        VERIFIER.judge(evidence(NEWER), binding=BINDING, image=debugging)
+
+
+def test_images_for_debugging_accept_one_another_and_say_so() -> None:
+    own = replace(VERIFIER.own, not_for_secrets=True)
+    verdict = replace(VERIFIER, own=own).judge(
+        evidence(NEWER), binding=BINDING, image=manifest(NEWER, name="test (debug)")
+    )
+    assert verdict.accepted
+    assert any("NOT FOR SECRETS" in warning for warning in verdict.warnings)
 
 
 def test_another_image_of_the_same_maker_is_accepted() -> None:
