@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from ipaddress import IPv4Network, IPv6Network
+    from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
     Address = IPv4Address | IPv6Address
+    Interface = IPv4Interface | IPv6Interface
     Network = IPv4Network | IPv6Network
 
 RESOLVING: Final = 5.0  # seconds for one name
@@ -23,24 +24,25 @@ USUAL_PATH: Final = 1500  # bytes, of Ethernet
 LEAST_MTU: Final = 1280  # bytes; on a narrower path the outer packets are fragmented
 
 
-def choose(addresses: Sequence[Address], connected: Collection[Network], closed: Collection[Network]) -> Address | None:
+def choose(addresses: Sequence[Address], own: Collection[Interface], closed: Collection[Network]) -> Address | None:
     """Choose one address of a peer.
 
     Args:
         addresses: that it announced.
-        connected: networks of this node's own interfaces that lead outside.
+        own: addresses of this node, with their networks.
         closed: networks of the cluster: a tunnel through itself would not lead anywhere.
 
     Returns:
-        The first address in a connected network, or else the first one; None where none is usable.
+        The first address in a network that this node is in, or else the first one; None where none is usable.
     """
     usable = [
         address
         for address in addresses
         if not (address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local)
         and not any(address in network for network in closed)
+        and not any(address == ours.ip for ours in own)  # all guests of an emulator have the same one
     ]
-    near = (address for address in usable if any(address in network for network in connected))
+    near = (address for address in usable if any(address in ours.network for ours in own))
     return next(near, usable[0] if usable else None)
 
 

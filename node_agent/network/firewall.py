@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 COUNTERS: Final = ("forged", "spoofed", "leaked", "refused")
 """Names of what counts dropped packets: `nft list counters table inet constellation`."""
 
+TRANSLATED: Final = "translated"
+"""Name of the chain that is there once the addresses of pods are known."""
+
 _PORTS: Final = range(1, 65536)
 
 
@@ -121,7 +124,7 @@ def _translated(firewall: Firewall) -> str:
     if firewall.pods is None:
         return ""
     return f"""\
-    chain translated {{
+    chain {TRANSLATED} {{
         type nat hook postrouting priority srcnat; policy accept;
         oifname != @inside ip saddr {firewall.pods} ip daddr != @closed masquerade
     }}

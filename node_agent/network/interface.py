@@ -23,7 +23,7 @@ from node_agent.network.reconciling import Endpoint, FoundPeer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+    from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -86,8 +86,8 @@ async def set_mtu(mtu: int) -> None:
                 await netlink.link("set", index=link["index"], mtu=mtu)
 
 
-async def connected_networks() -> list[IPv4Network | IPv6Network]:
-    """Give the networks of the interfaces that lead outside.
+async def own_addresses() -> list[IPv4Interface | IPv6Interface]:
+    """Give the addresses of the interfaces that lead outside, each with its network.
 
     Raises:
         TemporaryError: the kernel refuses.
@@ -96,7 +96,7 @@ async def connected_networks() -> list[IPv4Network | IPv6Network]:
         async with route_socket() as netlink:
             names = {link["index"]: link.get("ifname") async for link in await netlink.link("dump")}
             return [
-                ip_interface(f"{found.get('address')}/{found['prefixlen']}").network
+                ip_interface(f"{found.get('address')}/{found['prefixlen']}")
                 async for found in await netlink.addr("dump")
                 if names.get(found["index"]) not in INSIDE
             ]

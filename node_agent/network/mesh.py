@@ -24,7 +24,7 @@ from node_agent.network import endpoints, interface, keys, pod_network
 from node_agent.network.claims import Identity, Known, PodRange, judge
 from node_agent.network.firewall import Firewall
 from node_agent.network.names import DEFAULT_SERVICES, MESH_PORT
-from node_agent.network.nftables import Rules
+from node_agent.network.nftables import Rules, knows_pods
 from node_agent.network.reconciling import Endpoint, WantedPeer, changes
 
 if TYPE_CHECKING:
@@ -117,13 +117,16 @@ class Mesh:
         """Put the rules in: before the first pod, and as soon as the machine runs.
 
         Args:
-            pod_cidr: addresses of all pods; None before that is known: then nothing is forwarded.
+            pod_cidr: addresses of all pods; None before that is known: then nothing is forwarded, unless an earlier
+                run of this program knew it, whose rules stay.
             service_cidr: addresses of Services.
 
         Raises:
             PermanentError: the networks overlap, or the kernel does not take the rules.
             TemporaryError: it does not now.
         """
+        if pod_cidr is None and await knows_pods():
+            return
         await self._load(replace(self._firewall, pods=pod_cidr, services=service_cidr, own_pods=None))
 
     async def start(self, *, key: X25519PrivateKey, address: IPv4Address, secret: Secret) -> None:
@@ -141,7 +144,7 @@ class Mesh:
         if address not in self._firewall.mesh:
             raise PermanentError(f"mesh address: expected one in {self._firewall.mesh}, got {address}")
         if not self._protected:  # the interface never is there without the rules
-            await self._load(self._firewall)
+            await self.protect(None)
         async with self._changing:
             await interface.make_interface(key, address, self._firewall.closed)
             self._own = _Own(key, address, secret)
@@ -215,11 +218,11 @@ class Mesh:
                 await interface.make_interface(self._own.key, self._own.address, firewall.closed)
 
     async def _wanted(self, own: _Own, peers: Sequence[Peer]) -> list[WantedPeer]:
-        connected = await interface.connected_networks()
+        own_addresses = await interface.own_addresses()
         wanted = []
         for peer in peers:
             addresses = await endpoints.resolve(peer.endpoints)
-            chosen = endpoints.choose(addresses, connected, self._firewall.closed)
+            chosen = endpoints.choose(addresses, own_addresses, self._firewall.closed)
             allowed = {IPv4Network(peer.mesh_address)} | ({peer.pod_cidr} if peer.pod_cidr is not None else set())
             wanted.append(
                 WantedPeer(

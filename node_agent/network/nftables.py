@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from node_agent.errors import PermanentError, TemporaryError
-from node_agent.network.firewall import rules
+from node_agent.network.firewall import TRANSLATED, rules
 from node_agent.network.names import TABLE
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class Rules:
     async def _load(self) -> None:
         await _nft("-f", "-", text=self._wanted)
         self._shown = await _show()
+
+
+async def knows_pods() -> bool:
+    """Tell whether the rules in the kernel are those of a node with pods: this program may have started again."""
+    return f"chain {TRANSLATED} {{" in await _show()
 
 
 async def _show() -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError, TemporaryError
 from node_agent.network import Mesh, Peer, interface
-from tests.node_agent.network.topology import NODE, NODE_MESH, OUTSIDE, POD, PODS
+from tests.node_agent.network.topology import NODE, NODE_MESH, OUTSIDE, PEER_POD, POD, PODS, PORT, wait_for_datagram
 
 if TYPE_CHECKING:
     from node_agent import parts
@@ -82,11 +82,22 @@ async def test_protection_lets_the_kernel_forward(topology: Topology) -> None:
     topology.wait_until_dropped("forged")
 
 
+@pytest.mark.skipif(not Path("/proc/sys/net/bridge").exists(), reason="this kernel lacks the module br_netfilter")
+async def test_a_program_that_starts_again_does_not_cut_pods_off(topology: Topology) -> None:
+    with topology.node.entered():
+        await Mesh().protect(PODS)
+        await Mesh().protect(None)
+    with topology.pod.udp() as at_pod, topology.peer.udp() as at_peer:
+        at_pod.sendto(b"there", (PEER_POD, PORT))
+        assert wait_for_datagram(at_peer) == (b"there", POD)
+
+
 async def test_own_networks_and_ways_are_read(topology: Topology) -> None:
     topology.node.ip("link set eth0 mtu 1400")
     with topology.node.entered():
-        assert ip_network("192.0.2.0/24") in await interface.connected_networks()
-        assert ip_network("10.244.1.0/24") not in await interface.connected_networks()
+        own = await interface.own_addresses()
+        assert ip_interface(f"{NODE}/24") in own
+        assert ip_interface("10.244.1.1/24") not in own
         assert await interface.path_mtu(ip_address(OUTSIDE)) == 1400
         assert await interface.path_mtu(ip_address("203.0.113.1")) == 1400
         topology.node.ip("route del default")
@@ -117,7 +128,7 @@ def test_the_netlink_library_is_not_imported_as_a_whole() -> None:
         "import asyncio, sys\n"
         "from node_agent.network import Mesh, interface\n"
         "assert not any(name.startswith('pyroute2') for name in sys.modules)\n"
-        "asyncio.run(interface.connected_networks())\n"
+        "asyncio.run(interface.own_addresses())\n"
         "assert 'pyroute2.ndb' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 from typing import Final
 
 import pytest
@@ -83,13 +83,14 @@ def test_afterwards_there_is_what_should_be(before: set[int], after: set[int]) -
         (["203.0.113.7", "198.51.100.1"], "203.0.113.7"),
         (["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "fe80::1", "203.0.113.7"], "203.0.113.7"),
         (["10.213.1.7", "10.244.1.7"], None),
+        (["10.99.0.1", "203.0.113.7"], "203.0.113.7"),
         (["2001:db8::7"], "2001:db8::7"),
         ([], None),
     ],
 )
 def test_the_nearest_address_is_chosen(announced: list[str], chosen: str | None) -> None:
-    connected = [ip_network("10.99.0.0/24"), ip_network("fd00::/64")]
-    address = endpoints.choose([ip_address(text) for text in announced], connected, CLOSED)
+    own = [ip_interface("10.99.0.1/24"), ip_interface("fd00::1/64")]
+    address = endpoints.choose([ip_address(text) for text in announced], own, CLOSED)
     assert address == (ip_address(chosen) if chosen else None)
 
 

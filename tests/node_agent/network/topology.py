@@ -141,9 +141,11 @@ class Topology:
     peer: Namespace
     pod: Namespace
 
-    def wait_until_dropped(self, counter: str) -> None:
+    def wait_until_dropped(self, counter: str, *, more_than: int = 0) -> None:
+        """Wait until the node's rules have dropped packets."""
+
         def check() -> str | None:
-            return None if self.node.counted(counter) else "nothing yet"
+            return None if self.node.counted(counter) > more_than else "nothing yet"
 
         wait_for([Condition(f"a packet was {counter}", check)], timeout=10)
 
