@@ -36,7 +36,8 @@ def inspect_image(
     """Show partitions, kernel, command line, root hash, registers, and who signed what the image measures.
 
     Nothing is mounted. A folder is also verified, by the key that is named, else by your own, else by the one that lies
-    in it, which only shows that it fits together; what does not fit ends with status 2.
+    in it, which only shows that it fits together. Of a disk, the measurements in its ESP are compared with its kernel
+    image. What does not fit ends with status 2.
     """
     from constellation_cli.progress import waiting_for
     from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
@@ -53,7 +54,8 @@ def inspect_image(
             verdict = verify_image(folder, trusted or folder.read(ImageFile.PUBLIC_KEY), launch=launch)
     record = {**found.to_mapping(), "vouched_for": bool(trusted), "verdict": verdict and verdict.to_mapping()}
     emit(output, record, lambda: _tables(record, verdict))
-    if verdict is not None and not verdict.is_accepted:
+    unsigned = found.signed is not None and trusted is not None and found.signed.manifest is None
+    if found.differing or unsigned or (verdict is not None and not verdict.is_accepted):
         raise typer.Exit(ExitStatus.REFUSED)
 
 
@@ -73,7 +75,8 @@ def _tables(record: dict[str, Any], verdict: ImageVerdict | None) -> Iterator[Ta
     yield Table("registers after a boot", tuple(record["registers"].items()), ("register", "SHA-256"))
     if record["measurements"]:
         signer = record["measurements"]["signed_by"] or "nobody whom we know"
-        yield Table("", (("measurements signed by", signer),))
+        differing = ", ".join(record["measurements"]["differing"]) or "none"
+        yield Table("", (("measurements signed by", signer), ("registers signed otherwise", differing)))
     if verdict is not None:
         yield from verdict_tables(verdict)
         if not record["vouched_for"]:

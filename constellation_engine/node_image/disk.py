@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from attestation.errors import MalformedError
+from constellation_core.image_manifest import SignedManifest
 from constellation_engine.errors import NodeImageError
 from constellation_engine.node_image.fat import FatFile, FatVolume
 from constellation_engine.node_image.gpt import Partition, PartitionType, parse_partitions
 from constellation_engine.node_image.verity import compute_root_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 UKI_PATH: Final = "EFI/BOOT/BOOTX64.EFI"
@@ -94,6 +94,19 @@ class Esp:
     volume: FatVolume = field(repr=False)
     files: tuple[FatFile, ...]
 
+    def has(self, path: str) -> bool:
+        """Whether a file is there; upper and lower case are the same."""
+        return any(file.path.casefold() == path.casefold() for file in self.files)
+
+    def read_signed(self) -> SignedManifest:
+        """Read what the image measures, with the signature. Whose it is, is not known before `verify`.
+
+        Raises:
+            MalformedError: one of both is not there, or damaged.
+        """
+        signature = self.read(SIGNATURE_PATH).decode("ascii", "replace")
+        return SignedManifest.from_text(self.read(MEASUREMENTS_PATH), signature)
+
     def read(self, path: str) -> bytes:
         """Read a file, whose name may be written in upper or lower case.
 
@@ -143,10 +156,3 @@ def root_hash_of(command_line: str) -> str:
 def allocated_size(path: Path) -> int:
     """Give the bytes that a file takes on its file system: fewer than its size where it has holes."""
     return path.stat().st_blocks * 512
-
-
-def iterate_data(path: Path, chunk: int = 1 << 20) -> Iterator[bytes]:
-    """Read a file piece by piece."""
-    with path.open("rb") as file:
-        while data := file.read(chunk):
-            yield data

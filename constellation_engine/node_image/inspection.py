@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from attestation.errors import NotGenuineError
-from constellation_engine.node_image.disk import UKI_PATH, Disk, Esp, allocated_size, map_file, open_disk
+from constellation_engine.node_image.disk import (
+    SIGNATURE_PATH,
+    UKI_PATH,
+    Disk,
+    Esp,
+    allocated_size,
+    map_file,
+    open_disk,
+)
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.kernel_image import KernelImage, read_kernel_image
 from constellation_engine.node_image.packages import PackageManifest
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from constellation_core.image_manifest import ImageManifest
+    from constellation_core.image_manifest import ImageManifest, SignedManifest
     from constellation_engine.node_image.build_record import BuildRecord
 
 VERSION: Final = 1
@@ -63,7 +71,7 @@ class Inspection:
         disk_allocated: bytes that the disk takes on the file system.
         esp: what is in its ESP.
         uki: the unified kernel image: beside the disk, or else in it.
-        signed: what it says to measure.
+        signed: what it says to measure: beside the disk, or else in its ESP.
         packages: what it is made of.
         files: sizes of the files of a folder, bytes.
     """
@@ -78,6 +86,15 @@ class Inspection:
     signed: SignedBy | None = None
     packages: PackageManifest | None = None
     files: Mapping[str, int]
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Registers that were signed with another value than the kernel image leaves in them."""
+        if self.signed is None or self.signed.manifest is None:
+            return ()
+        predicted = {str(index): value for index, value in self.uki.prediction.registers.items()}
+        signed = self.signed.manifest.measurements.items()
+        return tuple(name for name, one in signed if predicted.get(name, one.expected) != one.expected)
 
     def to_mapping(self) -> dict[str, Any]:
         """Give the record that is printed as JSON: stable keys, versioned."""
@@ -121,6 +138,7 @@ class Inspection:
         manifest = self.signed.manifest
         return {
             "signed_by": self.signed.key,
+            "differing": list(self.differing),
             "image": manifest.image if manifest else "",
             "variant": str(manifest.variant) if manifest else "",
             "registers": {name: one.expected.hex() for name, one in manifest.measurements.items()} if manifest else {},
@@ -139,8 +157,8 @@ def inspect(path: Path, public_keys: Iterable[bytes] = ()) -> Inspection:
 
     Args:
         path: of it.
-        public_keys: PEM of whom we know; measurements of a folder are read if one of them, or the folder's own
-            `image.pub`, signed them.
+        public_keys: PEM of whom we know; measurements are read if one of them, or the `image.pub` of a folder, signed
+            them.
 
     Raises:
         NodeImageError: it cannot be read, or a file is missing.
@@ -154,9 +172,15 @@ def inspect(path: Path, public_keys: Iterable[bytes] = ()) -> Inspection:
         return Inspection(path=path, kind=Kind.UKI, uki=read_kernel_image(data), files={})
     disk = Disk.parse(data)
     esp = disk.esp()
-    uki = read_kernel_image(esp.read(UKI_PATH))
     return Inspection(
-        path=path, kind=Kind.DISK, disk=disk, disk_allocated=allocated_size(path), esp=esp, uki=uki, files={}
+        path=path,
+        kind=Kind.DISK,
+        disk=disk,
+        disk_allocated=allocated_size(path),
+        esp=esp,
+        uki=read_kernel_image(esp.read(UKI_PATH)),
+        signed=_who_signed(esp.read_signed(), public_keys) if esp.has(SIGNATURE_PATH) else None,
+        files={},
     )
 
 
@@ -172,14 +196,13 @@ def _inspect_folder(folder: ImageFolder, public_keys: Iterable[bytes]) -> Inspec
         disk_allocated=allocated_size(place),
         esp=disk.esp(),
         uki=read_kernel_image(map_file(folder.require(ImageFile.UKI))),
-        signed=_who_signed(folder, keys),
+        signed=_who_signed(folder.read_signed(), keys),
         packages=PackageManifest.from_document(folder.read(ImageFile.PACKAGES)),
         files={file.value: folder.place(file).stat().st_size for file in folder.files()},
     )
 
 
-def _who_signed(folder: ImageFolder, public_keys: Iterable[bytes]) -> SignedBy:
-    signed = folder.read_signed()
+def _who_signed(signed: SignedManifest, public_keys: Iterable[bytes]) -> SignedBy:
     for key in public_keys:
         try:
             return SignedBy(manifest=signed.verify(key), key=fingerprint(key))

@@ -7,7 +7,8 @@
 3. The unified kernel image predicts the signed registers, all that can be predicted; where the firmware is handed a
    kernel, the signed launch digests have that of every machine that is asked for. Stops another kernel, initrd or
    command line.
-4. The disk starts this very image. Stops a disk that was changed apart from the files beside it.
+4. The disk starts this very image, and has no partition that it does not need. Stops a disk that was changed apart from
+   the files beside it.
 5. The ESP has this image, the signed measurements and nothing else. Stops add-ons and credentials that systemd-stub
    would load, and what else might be put there.
 6. The root on the disk has the root hash of the command line, block by block. Stops a changed root, and a damaged one.
@@ -61,6 +62,7 @@ DEBUG_WORD: Final = "constellation.debug"
 """On the kernel's command line of images with a shell."""
 
 _UNREADABLE: Final = (MalformedError, PredictionError, NodeImageError)
+_CHANGED: Final = "somebody changed the disk: do not start it"
 _DIRECT: Final = {ImageFile.KERNEL: ".linux", ImageFile.INITRD: ".initrd"}
 
 
@@ -194,14 +196,17 @@ class _Verification:
     def _disk(self, uki: KernelImage) -> None:
         with self._checking("disk"):
             disk = open_disk(self._folder.require(ImageFile.DISK))
+            for one in disk.partitions:
+                if one.type is None:
+                    got = f"one of type {one.type_uuid}"
+                    self.mismatches.append(Mismatch(f"disk.{one.name}", "ESP, root and hashes alone", got, _CHANGED))
             with self._checking("esp"):
                 self._esp(disk.esp(), uki)  # 4, 5
             with self._checking("root", "blocks that fit their hashes"):
                 self._root(disk, uki)  # 6
 
     def _esp(self, esp: Esp, uki: KernelImage) -> None:
-        hint = "somebody changed the disk: do not start it"
-        self._compare(f"esp.{UKI_PATH}", uki.sha256, hashlib.sha256(esp.read(UKI_PATH)).hexdigest(), hint)  # 4
+        self._compare(f"esp.{UKI_PATH}", uki.sha256, hashlib.sha256(esp.read(UKI_PATH)).hexdigest(), _CHANGED)  # 4
         wanted = {
             MEASUREMENTS_PATH.casefold(): self._folder.read(ImageFile.MEASUREMENTS),
             SIGNATURE_PATH.casefold(): self._folder.read(ImageFile.SIGNATURE),
@@ -214,7 +219,9 @@ class _Verification:
                     f"esp.{file.path}", "the one beside the disk", "the one beside the disk" if same else "another"
                 )
             elif file.path.casefold() != UKI_PATH.casefold():
-                self.mismatches.append(Mismatch(f"esp.{file.path}", "nothing", f"a file of {file.size} bytes", hint))
+                self.mismatches.append(
+                    Mismatch(f"esp.{file.path}", "nothing", f"a file of {file.size} bytes", _CHANGED)
+                )
         for path in wanted:
             self._compare(f"esp.{path}", "the one beside the disk", "")
 

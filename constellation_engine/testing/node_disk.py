@@ -152,12 +152,13 @@ def _hash_level(data: bytes, salt: bytes) -> bytes:
     return digests + bytes(-len(digests) % BLOCK)
 
 
-def build_gpt(partitions: Sequence[tuple[PartitionType, str, bytes]]) -> bytes:
+def build_gpt(partitions: Sequence[tuple[PartitionType | UUID, str, bytes]]) -> bytes:
     """Make a disk of partitions: type, name and content, each as it is."""
     rows, body, start = b"", bytearray(), FIRST
     for number, (kind, name, content) in enumerate(partitions, 1):
         sectors = -(-len(content) // SECTOR)
-        uuids = kind.value.bytes_le + UUID(int=number).bytes_le
+        type_uuid = kind.value if isinstance(kind, PartitionType) else kind
+        uuids = type_uuid.bytes_le + UUID(int=number).bytes_le
         rows += uuids + struct.pack("<QQQ72s", start, start + sectors - 1, 0, name.encode("utf-16-le"))
         body += content.ljust(sectors * SECTOR, b"\0")
         start += sectors
@@ -185,11 +186,13 @@ class FakeDisk:
         uki: in the ESP.
         esp: other files of the ESP.
         root: content of the root partition; filled up to whole blocks.
+        more: other partitions: type and name.
     """
 
     uki: bytes
     esp: Mapping[str, bytes] = field(default_factory=dict)
     root: bytes = ROOT
+    more: Mapping[UUID, str] = field(default_factory=dict)
 
     @property
     def root_hash(self) -> str:
@@ -204,6 +207,7 @@ class FakeDisk:
                 (PartitionType.ESP, "esp", build_fat({UKI_PATH: self.uki, **self.esp})),
                 (PartitionType.ROOT, "root", root),
                 (PartitionType.ROOT_VERITY, "root-verity", build_verity(root)[0]),
+                *((kind, name, bytes(SECTOR)) for kind, name in self.more.items()),
             ]
         )
 

@@ -180,6 +180,15 @@ class TestInspect:
         assert result.exit_code == ExitStatus.REFUSED
         assert "measurements.9" in result.stdout
 
+    def test_a_disk_that_nobody_whom_we_know_signed_is_refused(
+        self, constellation: Callable[..., Result], image: ImageFolder, tmp_path: Path
+    ) -> None:
+        for key, status in ((KEY, 0), (OTHER_KEY, ExitStatus.REFUSED)):
+            (tmp_path / "key.pub").write_bytes(public_pem(key))
+            result = constellation("image", "inspect", "--key", tmp_path / "key.pub", image.place(ImageFile.DISK))
+            assert result.exit_code == status
+        assert "measurements signed by      nobody whom we know" in result.stdout
+
     def test_something_else_is_told(self, constellation: Callable[..., Result], tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("Dear reader," * 100)
         result = constellation("image", "inspect", tmp_path / "letter.txt")

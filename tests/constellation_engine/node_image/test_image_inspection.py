@@ -57,7 +57,25 @@ def test_a_disk_alone_shows_the_image_in_its_esp(image: ImageFolder) -> None:
     found = inspect(image.place(ImageFile.DISK))
     assert found.kind is Kind.DISK
     assert found.uki.sha256 == inspect(image.place(ImageFile.UKI)).uki.sha256
-    assert (found.build, found.signed, found.packages) == (None, None, None)
+    assert (found.build, found.packages) == (None, None)
+
+
+def test_a_disk_alone_shows_who_signed_what_lies_in_its_esp(image: ImageFolder) -> None:
+    disk = image.place(ImageFile.DISK)
+    assert inspect(disk).to_mapping()["measurements"]["signed_by"] == ""
+    found = inspect(disk, [public_pem(KEY)])
+    assert found.to_mapping()["measurements"]["signed_by"] == fingerprint(public_pem(KEY))
+    assert found.differing == ()
+
+
+def test_a_disk_that_starts_another_kernel_image_than_the_signed_one_is_found(image: ImageFolder) -> None:
+    esp = {
+        "constellation/measurements.json": image.read(ImageFile.MEASUREMENTS),
+        "constellation/measurements.json.sig": image.read(ImageFile.SIGNATURE),
+    }
+    other = FakeImage(command_line="init=/bin/sh").uki()
+    image.place(ImageFile.DISK).write_bytes(FakeDisk(other, esp).build())
+    assert inspect(image.place(ImageFile.DISK), [public_pem(KEY)]).differing == ("4", "9", "11")
 
 
 def test_a_kernel_image_alone_is_recognised(image: ImageFolder) -> None:
@@ -78,6 +96,7 @@ def test_measurements_that_nobody_signed_are_not_read(image: ImageFolder) -> Non
     record = inspect(image.path).to_mapping()
     assert record["measurements"] == {
         "signed_by": "",
+        "differing": [],
         "image": "",
         "variant": "",
         "registers": {},

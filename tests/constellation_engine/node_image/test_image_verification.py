@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,6 +106,16 @@ def test_an_esp_without_measurements_is_refused(tmp_path: Path) -> None:
     image = FakeImage().write(tmp_path / "image")
     image.place(ImageFile.DISK).write_bytes(FakeDisk(FakeImage().uki()).build())
     assert set(refusals(image)) == {"esp.constellation/measurements.json", "esp.constellation/measurements.json.sig"}
+
+
+def test_a_partition_too_many_is_refused(image: ImageFolder) -> None:
+    esp = {
+        "constellation/measurements.json": image.read(ImageFile.MEASUREMENTS),
+        "constellation/measurements.json.sig": image.read(ImageFile.SIGNATURE),
+    }
+    disk = FakeDisk(FakeImage().uki(), esp, more={UUID(int=7): "extra"})
+    image.place(ImageFile.DISK).write_bytes(disk.build())
+    assert set(refusals(image)) == {"disk.extra"}
 
 
 def test_one_changed_bit_of_the_root_is_found(image: ImageFolder) -> None:
