@@ -55,6 +55,9 @@ class VcpuModel(StrEnum):
 class Forward:
     """A port of the host's loopback interface that leads into the machine.
 
+    QEMU accepts connections as soon as the machine is switched on, and closes them again when nobody listens inside:
+    that a connection comes about says nothing, an answer does.
+
     Attributes:
         name: what it is for; unique in its machine.
         guest_port: TCP port in the machine.

@@ -355,10 +355,11 @@ def test_an_snp_machine_needs_an_snp_host(
         machine.start()
 
 
+@pytest.mark.timeout(200)  # 5 s are usual; on a host that is busy it is the firmware that suffers most
 def test_the_firmware_writes_to_the_console(machine: Machine) -> None:
     machine.start()
     speaks = Condition("the firmware speaks", lambda: None if machine.console_log() else "nothing")
-    wait_for([speaks], timeout=50)
+    wait_for([speaks], timeout=180)
 
 
 def test_the_description_is_readable(machine: Machine, spec: MachineSpec) -> None:
