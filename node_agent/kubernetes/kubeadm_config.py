@@ -10,8 +10,7 @@
 | addresses of nodes, API server and etcd members are mesh addresses | what goes between nodes goes through the mesh |
 | images are never pulled | all of them are in the measured root |
 | keys are ECDSA P-256 | made in no time, also by an emulated processor |
-| preflight is skipped | the image was measured; it would ask containerd about each image, and says nothing new |
-| no default bootstrap token | kubeadm would make one for a day, and tickets bring their own |
+| no bootstrap token | who joins has a certificate from its ticket, and discovery by file shows it |
 
 https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 """
@@ -24,7 +23,7 @@ import yaml
 
 from constellation_core.roles import Role
 from node_agent.kubernetes import hardening
-from node_agent.kubernetes.paths import CONTAINERD_SOCKET, ENCRYPTION_CONFIGURATION, MEASURED, PATCHES
+from node_agent.kubernetes.paths import CONTAINERD_SOCKET, DISCOVERY, ENCRYPTION_CONFIGURATION, MEASURED, PATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +36,7 @@ if TYPE_CHECKING:
 KUBEADM: Final = "kubeadm.k8s.io/v1beta4"
 API_SERVER_PORT: Final = 6443
 BRIEFLY: Final = "1s"
-"""Lifetime of the token that kubeadm insists on making; its controllers delete it."""
-
-SKIPPED_IN_INIT: Final = ["preflight", "show-join-command"]
-SKIPPED_IN_JOIN: Final = ["preflight"]
+"""Lifetime of the token that kubeadm insists on making; the cluster deletes it."""
 
 
 def init_documents(plan: ClusterPlan, *, token: Secret, patience: Patience) -> str:
@@ -48,7 +44,7 @@ def init_documents(plan: ClusterPlan, *, token: Secret, patience: Patience) -> s
 
     Args:
         plan: of the cluster.
-        token: a new bootstrap token that nobody is told; kubeadm sets up discovery only where it makes one.
+        token: a new bootstrap token that nobody is told: kubeadm publishes the authority only where it makes one.
         patience: how slow the machine is.
     """
     documents = (
@@ -61,7 +57,7 @@ def init_documents(plan: ClusterPlan, *, token: Secret, patience: Patience) -> s
 
 
 def join_documents(plan: JoinPlan, *, patience: Patience) -> str:
-    """Give what `kubeadm join` is told, YAML. It holds a bootstrap token.
+    """Give what `kubeadm join` is told, YAML.
 
     Args:
         plan: of this node.
@@ -70,16 +66,9 @@ def join_documents(plan: JoinPlan, *, patience: Patience) -> str:
     document: dict[str, Any] = {
         "apiVersion": KUBEADM,
         "kind": "JoinConfiguration",
-        "discovery": {
-            "bootstrapToken": {
-                "apiServerEndpoint": plan.api_endpoint,
-                "token": plan.bootstrap_token.reveal().decode(),
-                "caCertHashes": [plan.ca_hash],
-            }
-        },
+        "discovery": {"file": {"kubeConfigPath": str(DISCOVERY)}},
         "nodeRegistration": _registration(plan.node_name, plan.mesh_address),
         "patches": {"directory": PATCHES},
-        "skipPhases": SKIPPED_IN_JOIN,
         "timeouts": patience.kubeadm_timeouts,
     }
     if plan.role is Role.CONTROL_PLANE:
@@ -131,7 +120,6 @@ def _init_configuration(plan: ClusterPlan, token: Secret, patience: Patience) ->
         "localAPIEndpoint": _local_endpoint(plan.node.mesh_address),
         "nodeRegistration": _registration(plan.node.name, plan.node.mesh_address),
         "patches": {"directory": PATCHES},
-        "skipPhases": SKIPPED_IN_INIT,
         "timeouts": patience.kubeadm_timeouts,
     }
 

@@ -37,7 +37,7 @@ def certificate_path(certificate: bytes) -> Path:
     Raises:
         PermanentError: it is no certificate.
     """
-    begins = _parsed(certificate).not_valid_before_utc
+    begins = parsed_certificate(certificate).not_valid_before_utc
     return CERTIFICATES / f"kubelet-client-{begins:%Y-%m-%d-%H-%M-%S}.pem"
 
 
@@ -47,13 +47,13 @@ def certificate_with_key(certificate: bytes, key: EllipticCurvePrivateKey) -> Se
     Raises:
         PermanentError: the certificate is not the key's.
     """
-    if _parsed(certificate).public_key() != key.public_key():
+    if parsed_certificate(certificate).public_key() != key.public_key():
         raise PermanentError("the ticket's certificate for the kubelet is not for the key that we asked it for")
     return Secret(certificate + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def kubeconfig(api_endpoint: str) -> str:
-    """Give the kubelet's kubeconfig.
+    """Give a kubeconfig with the kubelet's credentials.
 
     Args:
         api_endpoint: host:port of the API server.
@@ -71,8 +71,13 @@ def kubeconfig(api_endpoint: str) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def _parsed(certificate: bytes) -> x509.Certificate:
+def parsed_certificate(certificate: bytes, whose: str = "kubelet") -> x509.Certificate:
+    """Read a certificate of a ticket, PEM.
+
+    Raises:
+        PermanentError: it is none.
+    """
     try:
         return x509.load_pem_x509_certificate(certificate)
     except ValueError:
-        raise PermanentError("the ticket's certificate for the kubelet is no certificate") from None
+        raise PermanentError(f"ticket: expected a certificate of the {whose}, got something else") from None

@@ -7,9 +7,9 @@
 
 1. The image's programs must be the cluster's.
 2. What has to be done is written down, on the encrypted disk (`node_agent.kubernetes.setup`).
-3. What an earlier attempt left is removed; our files are written.
+3. What an earlier attempt left is removed; our files are written. But a member of etcd stays one, and starts at once.
 4. containerd starts, with the images of the measured root.
-5. kubeadm makes or joins the cluster; it starts the kubelet.
+5. kubeadm makes or joins the cluster; it starts the kubelet. Who joins asks first who the cluster's authority is.
 6. The first control plane gives its cluster our first objects (`node_agent.kubernetes.objects`).
 7. It is written down that nothing more has to be done.
 
@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Final
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError, TemporaryError
 from node_agent.kubernetes import setup
+from node_agent.kubernetes.authority import find_authority
 from node_agent.kubernetes.components import check_components, measured_components
 from node_agent.kubernetes.kubeadm import run_kubeadm
 from node_agent.kubernetes.objects import apply_objects
-from node_agent.kubernetes.paths import ADMIN, KUBELET_CONFIGURATION, PROGRAMS, SUPER_ADMIN
+from node_agent.kubernetes.paths import ADMIN, CLUSTER_AUTHORITY, KUBELET_CONFIGURATION, PROGRAMS, SUPER_ADMIN
 from node_agent.kubernetes.patience import PROCESSORS, Patience
 from node_agent.kubernetes.running import run
 from node_agent.kubernetes.setup import FINISHED, Kind
@@ -72,8 +73,6 @@ class Kubernetes:
     @property
     def is_finished(self) -> bool:
         """Whether an earlier boot has made this machine a node. The state disk is mounted.
-
-        Where it has not, a joining node should ask for a whole ticket again: the token in an old one may be over.
 
         Raises:
             PermanentError: what was written down is not ours.
@@ -153,25 +152,40 @@ class Kubernetes:
         check_components(measured=measured, wanted=wanted, kubernetes_version=kubernetes_version)  # 1
 
     async def _begin(self, work: Setup, report: Report) -> None:
+        before = setup.load()
+        if before is None or before.kind is not Kind.JOIN:
+            await asyncio.to_thread(setup.clear)  # else data of another etcd would look like this node's membership
         await asyncio.to_thread(setup.save, work)  # 2
         await self._carry_out(work, report)
 
     async def _carry_out(self, work: Setup, report: Report) -> None:
-        await asyncio.to_thread(setup.clear, work.kind)  # 3
-        await asyncio.to_thread(setup.lay_out, work)
+        is_member = setup.is_member(work)
+        if not is_member:
+            await asyncio.to_thread(setup.clear)  # 3
+            await asyncio.to_thread(setup.lay_out, work)
         await self._start_containerd(report)  # 4
-        await self._run_kubeadm(work, report)  # 5
+        if is_member:
+            await self._systemctl("start", KUBELET)
+        elif work.kind is Kind.JOIN:
+            await self._place_authority(work, report)
+        await self._run_kubeadm(work, report, is_member=is_member)  # 5
         if work.objects is not None:
             await apply_objects(work.objects, patience=self._patience, report=report)  # 6
         SUPER_ADMIN.unlink(missing_ok=True)  # the way around RBAC that init needs, and nobody after it
         await asyncio.to_thread(setup.save, FINISHED)  # 7
 
-    async def _run_kubeadm(self, work: Setup, report: Report) -> None:
+    async def _place_authority(self, work: Setup, report: Report) -> None:
+        """Write the certificate by which this node knows its API server."""
+        limit = 10 * self._patience.call_timeout
+        pem = await find_authority(work.endpoint, work.ca_hash, time_limit=limit, report=report)
+        await asyncio.to_thread(setup.write_secret, CLUSTER_AUTHORITY, Secret(pem))
+
+    async def _run_kubeadm(self, work: Setup, report: Report, *, is_member: bool) -> None:
         end = time.monotonic() + self._patience.setup_timeout
         documents = work.documents or Secret(b"{}")
         while True:
             try:
-                await run_kubeadm(work.kind, documents, patience=self._patience, report=report)
+                await run_kubeadm(work.kind, documents, is_member=is_member, patience=self._patience, report=report)
             except TemporaryError as error:
                 if time.monotonic() + error.delay > end:
                     raise

@@ -20,6 +20,8 @@ KUBELET_CONFIGURATION: Final = KUBERNETES / "kubelet.conf"
 CLUSTER_AUTHORITY: Final = KUBERNETES / "pki" / "ca.crt"
 SETUP: Final = KUBERNETES / "constellation"
 """Folder of what we keep beside kubeadm's files."""
+DISCOVERY: Final = SETUP / "discovery.conf"
+"""Kubeconfig with which kubeadm looks at the cluster that it joins."""
 
 ENCRYPTION_CONFIGURATION: Final = str(KUBERNETES / "encryption-configuration.yaml")
 VOLUME_PLUGINS: Final = str(KUBELET / "volume-plugins")  # its default is below /usr, where nobody can write

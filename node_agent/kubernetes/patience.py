@@ -20,7 +20,7 @@ _EMULATED: Final = "QEMU TCG CPU"  # what QEMU's own processor models are called
 
 _TIMEOUTS: Final = {  # seconds on a real machine, after `kubeadm config print init-defaults`
     "controlPlaneComponentHealthCheck": 240,
-    "discovery": 100,  # the API server is there: it made the ticket. A token that is over should not take longer
+    "discovery": 300,
     "etcdAPICall": 120,
     "kubeletHealthCheck": 240,
     "kubernetesAPICall": 60,

@@ -13,9 +13,11 @@ other. Whatever a boot finds half done is begun anew from it:
 | | is removed first | why the result is the same |
 |---|---|---|
 | `init` | all that kubeadm and etcd wrote | nobody was given anything of a cluster that was not finished |
-| `join` | the same without etcd's data | the cluster knows node and member of etcd, and takes them again |
+| `join` | all that kubeadm wrote | to join is to be registered, which can be done again |
+| `join`, and etcd has data | nothing | the cluster may need this member for its quorum: it starts at once |
 
-kubeadm does not sync what it writes: after a power cut a file may be empty. So what it wrote is not patched up.
+kubeadm does not sync what it writes: after a power cut a file may be empty. So what it wrote is not patched up, and
+what must stay was synced before (`node_agent.kubernetes.kubeadm`).
 """
 
 from __future__ import annotations
@@ -48,11 +50,6 @@ class Kind(StrEnum):
     JOIN = "join"
     FINISHED = "finished"  # nothing more: it is a node
 
-    @property
-    def remains(self) -> tuple[Path, ...]:
-        """Folders in which an attempt that did not finish left what the next must not find."""
-        return (KUBERNETES, KUBELET, ETCD) if self is Kind.INIT else (KUBERNETES, KUBELET)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
@@ -64,6 +61,8 @@ class Setup:
         files: path → content, written before kubeadm runs.
         links: path → what the symbolic link there says.
         objects: what the cluster is given when its API server answers, YAML; None where another did that.
+        endpoint: of the API server to join.
+        ca_hash: of the public key of its authority.
     """
 
     kind: Kind
@@ -71,6 +70,8 @@ class Setup:
     files: Mapping[Path, Secret] = field(default_factory=dict, repr=False)
     links: Mapping[Path, str] = field(default_factory=dict)
     objects: Secret | None = None
+    endpoint: str = ""
+    ca_hash: str = ""
 
     def to_json(self) -> Secret:
         """Write the file."""
@@ -83,6 +84,8 @@ class Setup:
                 },
                 "links": {str(path): target for path, target in self.links.items()},
                 "objects": _text(self.objects),
+                "endpoint": self.endpoint,
+                "ca_hash": self.ca_hash,
             }
         return Secret(json.dumps(record).encode())
 
@@ -103,6 +106,8 @@ class Setup:
                 files={Path(path): Secret(base64.b64decode(text)) for path, text in record.get("files", {}).items()},
                 links={Path(path): target for path, target in record.get("links", {}).items()},
                 objects=_secret(record.get("objects")),
+                endpoint=record.get("endpoint", ""),
+                ca_hash=record.get("ca_hash", ""),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise PermanentError(f"{FILE}: expected a setup, got something else") from None
@@ -128,9 +133,14 @@ def save(setup: Setup, *, root: Path = Path("/")) -> None:
     write_secret(_below(root, FILE), setup.to_json())
 
 
-def clear(kind: Kind, *, root: Path = Path("/")) -> None:
+def is_member(setup: Setup, *, root: Path = Path("/")) -> bool:
+    """Tell whether this node joined the etcd of a cluster in an attempt that did not finish."""
+    return setup.kind is Kind.JOIN and _below(root, ETCD / "member").exists()
+
+
+def clear(*, root: Path = Path("/")) -> None:
     """Remove what an attempt left behind, but not the setup itself. Folders stay: the disk is mounted there."""
-    for folder in kind.remains:
+    for folder in (KUBERNETES, KUBELET, ETCD):
         with suppress(FileNotFoundError):
             for entry in os.scandir(_below(root, folder)):
                 if Path(entry.path) == _below(root, SETUP):

@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING, Final
 from constellation_core.keys.secret import Secret
 from constellation_core.roles import Role
 from node_agent.errors import PermanentError
+from node_agent.kubernetes.authority import hash_of_authority
 from node_agent.kubernetes.encryption import encryption_configuration
 from node_agent.kubernetes.kubeadm_config import init_documents, join_documents
-from node_agent.kubernetes.kubelet_credentials import CURRENT, certificate_path, certificate_with_key, kubeconfig
+from node_agent.kubernetes.kubelet_credentials import (
+    CURRENT,
+    certificate_path,
+    certificate_with_key,
+    kubeconfig,
+    parsed_certificate,
+)
 from node_agent.kubernetes.objects import first_objects
-from node_agent.kubernetes.paths import ENCRYPTION_CONFIGURATION, KUBELET_CONFIGURATION, KUBERNETES
+from node_agent.kubernetes.paths import DISCOVERY, ENCRYPTION_CONFIGURATION, KUBELET_CONFIGURATION, KUBERNETES
 from node_agent.kubernetes.setup import Kind, Setup
 
 if TYPE_CHECKING:
@@ -62,9 +69,11 @@ def join_setup(plan: JoinPlan, patience: Patience) -> Setup:
         PermanentError: the ticket is not for us, or has a file that does not belong there.
     """
     certificate = certificate_path(plan.kubelet_certificate)
+    _check_authority(plan)
     files = {
         certificate: certificate_with_key(plan.kubelet_certificate, plan.kubelet_key),
         KUBELET_CONFIGURATION: Secret(kubeconfig(_kubelets_endpoint(plan)).encode()),
+        DISCOVERY: Secret(kubeconfig(plan.api_endpoint).encode()),
         **dict(map(_placed, plan.control_plane_files)),
     }
     return Setup(
@@ -72,7 +81,18 @@ def join_setup(plan: JoinPlan, patience: Patience) -> Setup:
         documents=Secret(join_documents(plan, patience=patience).encode()),
         files=files,
         links={CURRENT: certificate.name},
+        endpoint=plan.api_endpoint,
+        ca_hash=plan.ca_hash,
     )
+
+
+def _check_authority(plan: JoinPlan) -> None:
+    """Check that a ticket with an authority is of one piece."""
+    for file in plan.control_plane_files:
+        if file.path == "pki/ca.crt":
+            found = hash_of_authority(parsed_certificate(file.content.reveal(), "cluster's authority"))
+            if found != plan.ca_hash:
+                raise PermanentError(f"ticket: expected the authority {plan.ca_hash}, got {found}")
 
 
 def _kubelets_endpoint(plan: JoinPlan) -> str:
@@ -87,7 +107,7 @@ def _placed(file: ControlPlaneFile) -> tuple[Path, Secret]:
 
 
 def _nobodys_token() -> Secret:
-    """Make a bootstrap token that is over before anybody could use it."""
+    """Make a bootstrap token; it is over before anybody could use it."""
     return Secret(f"{_random(6)}.{_random(16)}".encode())
 
 
