@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 KVM_DEVICE: Final = Path("/dev/kvm")
 PROBE_TIMEOUT: Final = 20.0  # seconds; with KVM the firmware speaks after one or two
 _POLL_INTERVAL: Final = 0.02
+_GUEST_DIED: Final = b"KVM internal error"  # QEMU says it, and pauses for ever
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -68,7 +69,7 @@ class Probe:
 def probe_kvm(report: Callable[[str], None] = lambda _: None) -> Probe:
     """See whether a guest runs under KVM.
 
-    The answer is kept until the host boots again, or QEMU changes.
+    The answer is kept in the user's cache (`kvm-….json`) until the host boots again, or QEMU changes.
 
     Args:
         report: told when it takes a moment.
@@ -114,20 +115,20 @@ def _boot(program: Path) -> Probe:
                 [program, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         try:
-            answered = _wait_for_a_word(process, console)
+            answered = _wait_for_a_word(process, console, log)
         finally:
             process.kill()
             process.wait()
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if answered:
         return Probe(usable=True)
-    return Probe(usable=False, reason=f"a guest does not run: {said[-1] if said else 'its firmware says nothing'}")
+    return Probe(usable=False, reason=f"a guest does not run: {said[0] if said else 'its firmware says nothing'}")
 
 
-def _wait_for_a_word(process: subprocess.Popen[bytes], console: Path) -> bool:
+def _wait_for_a_word(process: subprocess.Popen[bytes], console: Path, log: Path) -> bool:
     deadline = time.monotonic() + PROBE_TIMEOUT
     while time.monotonic() < deadline:
-        ended = process.poll() is not None
+        ended = process.poll() is not None or _GUEST_DIED in log.read_bytes()
         if console.exists() and console.stat().st_size:
             return True
         if ended:

@@ -89,6 +89,14 @@ def test_a_guest_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     assert _boot(find_program(QEMU)) == Probe(usable=False, reason="a guest does not run: its firmware says nothing")
 
 
+@pytest.mark.usefixtures("_programs")
+def test_a_guest_that_dies_is_not_waited_for(tmp_path: Path) -> None:
+    qemu = tmp_path / "qemu"
+    qemu.write_text("#!/bin/sh\necho 'KVM internal error. Suberror: 1' >&2\nkill -STOP $$\n")
+    qemu.chmod(0o755)
+    assert _boot(qemu) == Probe(usable=False, reason="a guest does not run: KVM internal error. Suberror: 1")
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_programs")
 def test_a_guest_that_speaks_runs(monkeypatch: pytest.MonkeyPatch) -> None:
