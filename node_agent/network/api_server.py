@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 CONNECTING: Final = 30.0  # seconds; a handshake takes some in an emulated machine
 SILENCE: Final = 150.0  # seconds; an API server sends a bookmark every minute
 LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer, and of a line of one
-GONE: Final = 410  # what we know is too old: read again
 
 _CHUNK: Final = 64 * 1024
 

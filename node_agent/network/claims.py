@@ -11,7 +11,8 @@
 2. Nobody takes this node's key, mesh address or pod addresses.
 3. Who has a key or an address keeps it; among newcomers the older object has it (attack: a node names the key, or the
    pod addresses, of another and draws its packets to itself).
-4. Mesh addresses are in the mesh, pod addresses are a part of those of the cluster, and not all of them.
+4. Mesh addresses are in the mesh; pod addresses are a part of those of the cluster, and no larger a part than this node
+   has (attack: a node claims what others will get).
 
 A node that claims the pod addresses of another stays a peer, without pods.
 """
@@ -228,9 +229,10 @@ def _pod_rank(known: Known, claim: PodRange) -> tuple[bool, str, str]:
 
 
 def _proper(known: Known, who: str, network: IPv4Network, refusals: list[str]) -> bool:
-    if known.pods is not None and network.subnet_of(known.pods) and network != known.pods:  # 4
+    fair = known.own_pods is None or network.prefixlen >= known.own_pods.prefixlen
+    if fair and known.pods is not None and network.subnet_of(known.pods) and network != known.pods:  # 4
         return True
-    refusals.append(f"{who}: expected pod addresses that are a part of {known.pods}, got {network}")
+    refusals.append(f"{who}: expected a part of {known.pods} for its pods, as large as that of others, got {network}")
     return False
 
 

@@ -14,7 +14,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from node_agent.errors import TemporaryError
-from node_agent.network.api_server import GONE, SILENCE, RefusedError
+from node_agent.network.api_server import SILENCE, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node_agent.network.api_server import ApiServer, Connection
 
 WATCH: Final = 240  # seconds that one watch lasts; the API server ends it
+SHORTEST: Final = 0.5
 RESYNC: Final = 600.0  # seconds after which everything is read again, over a new connection
 STALE: Final = SILENCE + 60.0  # seconds after which what we know is not worth believing
 PAGE: Final = 100  # objects
@@ -80,16 +81,14 @@ class Follower(Generic[_Record]):
                 await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
+        now = asyncio.get_running_loop().time
         async with self._server.connection() as connection:
             version = await self._list(connection)
-            end = asyncio.get_running_loop().time() + RESYNC
-            while asyncio.get_running_loop().time() < end:
-                try:
-                    version = await self._watch(connection, version)
-                except RefusedError as error:
-                    if error.status != GONE:
-                        raise
-                    return
+            end = now() + RESYNC
+            while (began := now()) < end:
+                version = await self._watch(connection, version)  # what is too old is an error: it is read again
+                if now() - began < SHORTEST:
+                    await asyncio.sleep(SHORTEST)  # an API server that ends watches at once is in trouble
 
     async def _list(self, connection: Connection) -> str:
         """Read all, and give the version of it."""

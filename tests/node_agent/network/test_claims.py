@@ -130,6 +130,12 @@ def test_pods_are_a_part_of_those_of_the_cluster(text: str) -> None:
     assert f"got {text}" in judgement.refusals[0]
 
 
+def test_nobody_has_more_pods_than_we() -> None:
+    judgement = judge(KNOWN, [node(1), node(2)], [pods(1), pods(2, "10.244.128.0/17")])
+    assert judgement.peers[0].pod_cidr is None
+    assert "as large as that of others, got 10.244.128.0/17" in judgement.refusals[0]
+
+
 def test_nobody_has_pods_before_we_know_where_pods_are() -> None:
     assert networks(replace(KNOWN, pods=None), [node(1), node(2)], [pods(2)]) == {"node-2": None}
 

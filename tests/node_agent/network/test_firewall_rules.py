@@ -43,6 +43,7 @@ table ip kube-proxy {{
     chain redirected {{
         type nat hook prerouting priority dstnat;
         udp dport {NODE_PORT} dnat to {POD}:{PORT}
+        udp dport {NODE_PORT + 1} dnat to {NODE_MESH}:{PORT}
         ip daddr {SERVICE} dnat to {POD}
     }}
 }}
@@ -133,6 +134,14 @@ def test_a_node_port_works_from_outside(topology: Topology) -> None:
         at_outside.sendto(b"ask", (NODE, NODE_PORT))
         assert wait_for_datagram(at_pod) == (b"ask", OUTSIDE)
         at_pod.sendto(b"answer", (OUTSIDE, PORT))
+        assert wait_for_datagram(at_outside) == (b"answer", NODE)
+
+
+def test_a_node_port_of_a_pod_with_the_network_of_the_node_works(topology: Topology, node: Namespace) -> None:
+    with node.udp(NODE_MESH) as at_node, topology.outside.udp() as at_outside:
+        at_outside.sendto(b"ask", (NODE, NODE_PORT + 1))
+        assert wait_for_datagram(at_node) == (b"ask", OUTSIDE)
+        at_node.sendto(b"answer", (OUTSIDE, PORT))
         assert wait_for_datagram(at_outside) == (b"answer", NODE)
 
 
