@@ -122,18 +122,7 @@ def run(mkosi: Mkosi, arguments: Sequence[str], *, folder: Path, log: Path, watc
     """
     environment = {**os.environ, **mkosi.environment, "LC_ALL": "C.UTF-8"}
     last: deque[str] = deque(maxlen=_LAST)
-    with log.open("a", encoding="utf-8") as kept:
-        process = subprocess.Popen(  # noqa: S603 - mkosi
-            (*mkosi.command, *arguments),
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # so that its children end with it
-        )
+    with log.open("a", encoding="utf-8") as kept, _started(mkosi, arguments, folder, environment) as process:
         too_long = threading.Timer(watch.remaining(title), _end, (process,))
         too_long.start()
         try:
@@ -149,6 +138,22 @@ def run(mkosi: Mkosi, arguments: Sequence[str], *, folder: Path, log: Path, watc
     watch.remaining(title)  # who was ended for taking too long did not fail
     if code != 0:
         raise NodeImageError(f"mkosi failed: {' / '.join(filter(None, last))}", hint=f"everything it said: {log}")
+
+
+def _started(
+    mkosi: Mkosi, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - mkosi
+        (*mkosi.command, *arguments),
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that its children end with it
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:

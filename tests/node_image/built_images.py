@@ -46,23 +46,24 @@ SOURCES: Final = (
 """Everything that an image follows from, but Debian."""
 
 ESP_OFFSET: Final = 1 << 20
+IMAGES: Final = default_root().with_name("test-images")
+KEY: Final = IMAGES / "image.key"
 UKI_PATH: Final = "::/EFI/BOOT/BOOTX64.EFI"
 
 
 def kept_image(repository: Path, profile: Profile) -> ImageFolder:
     """Give an image of these sources, built now or before."""
-    images = default_root().with_name("test-images")
-    place = images / f"{profile}-{digest_of(repository)[:16]}"
+    place = IMAGES / f"{profile}-{digest_of(repository)[:16]}"
     if not (place / ImageFile.BUILD).exists():
-        for old in images.glob(f"{profile}-*"):
+        for old in IMAGES.glob(f"{profile}-*"):
             shutil.rmtree(old)
-        images.mkdir(parents=True, exist_ok=True)
+        IMAGES.mkdir(parents=True, exist_ok=True)
         request = ImageRequest(
             target=Target.QEMU_VTPM,
             profile=profile,
             repository=repository,
             mirrors=machine_mirrors(),
-            key=images / "image.key",
+            key=KEY,
         )
         build(place, request, report=_say)
     return ImageFolder.open(place)
