@@ -22,10 +22,10 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from attestation.chain import load_certificate
 from attestation.errors import MalformedError
 from constellation_core.strict_yaml import load_yaml
 from node_agent.errors import PermanentError, TemporaryError
@@ -33,20 +33,12 @@ from node_agent.errors import PermanentError, TemporaryError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cryptography import x509
+
 PATH: Final = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 MAX_ANSWER: Final = 256 * 1024  # bytes
 
-_DAMAGED: Final = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    MalformedError,
-    InvalidSignature,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-)
+_DAMAGED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, MalformedError, InvalidSignature)
 _ANSWER_TIMEOUT: Final = 20.0  # seconds
 _PAUSE: Final = 1.0
 
@@ -97,7 +89,7 @@ def checked_authority(cluster_info: bytes, ca_hash: str) -> bytes:
         kubeconfig: Any = load_yaml(json.loads(cluster_info)["data"]["kubeconfig"])
         (cluster,) = kubeconfig["clusters"]
         pem = base64.b64decode(cluster["cluster"]["certificate-authority-data"], validate=True)
-        (certificate,) = x509.load_pem_x509_certificates(pem)
+        certificate = load_certificate(pem)
         found = hash_of_authority(certificate)
         certificate.verify_directly_issued_by(certificate)  # 3
     except _DAMAGED:

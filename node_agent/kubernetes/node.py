@@ -19,7 +19,6 @@ A boot that finds 2 without 7 does 3 to 7 again. What happens in memory is lost 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,7 +30,7 @@ from node_agent.kubernetes.authority import find_authority
 from node_agent.kubernetes.components import check_components, measured_components
 from node_agent.kubernetes.kubeadm import run_kubeadm
 from node_agent.kubernetes.objects import apply_objects
-from node_agent.kubernetes.paths import ADMIN, CLUSTER_AUTHORITY, KUBELET_CONFIGURATION, PROGRAMS, SUPER_ADMIN
+from node_agent.kubernetes.paths import ADMIN, CLUSTER_AUTHORITY, PROGRAMS, SUPER_ADMIN
 from node_agent.kubernetes.patience import PROCESSORS, Patience
 from node_agent.kubernetes.running import run
 from node_agent.kubernetes.setup import FINISHED, Kind
@@ -131,21 +130,6 @@ class Kubernetes:
         else:
             report(f"{found.kind} was not finished: it begins anew")
             await self._carry_out(found, report)
-
-    async def pod_cidr(self, node_name: str) -> ipaddress.IPv4Network:
-        """Wait until the cluster has given this node addresses for its pods.
-
-        Raises:
-            PermanentError: it did not within the time.
-        """
-        field, limit = "jsonpath={.spec.podCIDR}", 4 * self._patience.call_timeout
-        kubectl = [str(PROGRAMS / "kubectl"), f"--kubeconfig={KUBELET_CONFIGURATION}", "wait", f"node/{node_name}"]
-        conditions = [f"--for={field}", f"--output={field}", f"--timeout={limit:.0f}s"]
-        said = await run([*kubectl, *conditions], time_limit=limit + 5)
-        try:
-            return ipaddress.IPv4Network(said)
-        except ValueError:
-            raise PermanentError(f"addresses of pods: expected a network, got {said!r:.80}") from None
 
     def _check_components(self, wanted: Iterable[Component], kubernetes_version: str) -> None:
         measured = measured_components(self._components)

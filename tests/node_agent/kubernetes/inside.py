@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs inside a machine of `machines`: the agent's part of Kubernetes, steered from the command line.
 
-inside.py init NAME MESH-ADDRESS ADDRESS
+inside.py init VERSION NAME MESH-ADDRESS ADDRESS
 inside.py join NAME ROLE MESH-ADDRESS TICKET
 inside.py start
 inside.py pod-cidr NAME
@@ -74,8 +74,6 @@ async def main(command: str, *arguments: str) -> None:
             await kubernetes.join(join_plan(name, role, mesh_address, file), report)
         case "start":
             await kubernetes.start_kubelet(report)
-        case "pod-cidr":
-            sys.stdout.write(str(await kubernetes.pod_cidr(*arguments)))
 
 
 if __name__ == "__main__":

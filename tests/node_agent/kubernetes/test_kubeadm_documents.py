@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,22 @@ def test_every_kubeadm_takes_it(version: str, patience: Patience, tmp_path: Path
             [kubeadm, "config", "validate", f"--config={file}"], check=False, capture_output=True, text=True
         )
         assert (said.returncode, said.stdout.strip()) == (0, "ok"), said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the kubelet runs as root only")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_kubelet_takes_it(version: str, tmp_path: Path) -> None:
+    """It gets as far as containerd, which is not there: what it does not understand, it complains about before."""
+    configuration = kubelet_configuration(Patience.REAL) | {"containerRuntimeEndpoint": "unix:///nowhere"}
+    configuration["failCgroupV1"] = False  # this machine is none of our nodes
+    configuration["authorization"] = {"mode": "AlwaysAllow"}  # nobody to ask
+    configuration["authentication"] = {"anonymous": {"enabled": False}, "webhook": {"enabled": False}}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    kubelet = Store().path("kubelet", kubernetes=version)
+    command = [str(kubelet), f"--config={file}", f"--root-dir={tmp_path}", f"--cert-dir={tmp_path}"]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50)
+    assert 'endpoint \\"unix:///nowhere\\"' in said.stderr.splitlines()[-1]
 
 
 def test_the_token_is_in_nobodys_log() -> None:

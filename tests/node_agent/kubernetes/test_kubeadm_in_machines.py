@@ -13,10 +13,11 @@ import yaml
 
 from tests.node_agent.kubernetes.machines import Machine, Segment, skip_without_namespaces
 from tests.node_agent.kubernetes.plans import DISK, JOIN_CONFIG
-from tests.node_agent.kubernetes.tickets import issue_ticket
+from tests.node_agent.kubernetes.tickets import issue_ticket, write_ticket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -144,8 +145,9 @@ def test_a_worker_keeps_no_token(worker: Machine) -> None:
     assert [path.name for path in (kubernetes / "pki").iterdir()] == ["ca.crt"]
 
 
-def test_a_worker_learns_the_addresses_of_its_pods(worker: Machine) -> None:
-    assert worker.run(*worker.agent("pod-cidr", "worker-0")).startswith("10.244.")
+def test_a_worker_gets_addresses_for_its_pods(control_plane: Machine, worker: Machine) -> None:
+    command = ("wait", f"node/{worker.name}", "--for=jsonpath={.spec.podCIDR}", "--output=jsonpath={.spec.podCIDR}")
+    assert control_plane.kubectl(*command).startswith("10.244.")
 
 
 def test_a_second_control_plane_is_a_member_of_etcd(control_plane: Machine, second: Machine) -> None:
@@ -166,3 +168,33 @@ def test_no_bootstrap_token_of_kubeadm_is_left(control_plane: Machine, worker: M
     tokens = found(control_plane, "secrets", "--namespace=kube-system")["items"]
     used = {json.loads(machine.ticket.read_text())["token"].partition(".")[0] for machine in (worker, second)}
     assert {token["metadata"]["name"] for token in tokens} == {f"bootstrap-token-{token}" for token in used}
+
+
+@pytest.mark.parametrize("version", ["1.35.8", "1.34.10"])
+def test_older_releases_too(segment: Segment, tmp_path: Path, version: str) -> None:
+    with Machine("control-plane-0", 11, tmp_path / "a", segment, version=version) as first:
+        first.run(*first.agent("init", f"v{version}", first.name, first.mesh_address, first.address))
+        with Machine("control-plane-1", 12, tmp_path / "b", segment, version=version) as second:
+            issue_ticket(first, second, "control-plane")
+            second.run(*second.agent("join", second.name, "control-plane", second.mesh_address, str(second.ticket)))
+            assert len(first.run(*ETCD, "member", "list").splitlines()) == 2
+            assert "worker" not in second.kubectl("get", "nodes")
+
+
+def test_a_ticket_of_another_cluster_is_refused(control_plane: Machine, tmp_path: Path) -> None:
+    with Machine("worker-1", 21, tmp_path, control_plane.segment) as machine:
+        ticket = issue_ticket(control_plane, machine, "worker") | {"ca_hash": "sha256:" + 64 * "0"}
+        write_ticket(machine, ticket)
+        command = machine.agent("join", machine.name, "worker", machine.mesh_address, str(machine.ticket))
+        machine.cut_power_at("cluster-info: expected the authority of the ticket", *command)
+
+
+def test_an_image_with_other_programs_is_refused(control_plane: Machine, tmp_path: Path) -> None:
+    with Machine("worker-1", 22, tmp_path, control_plane.segment) as machine:
+        write_ticket(machine, issue_ticket(control_plane, machine, "worker") | {"version": "v1.35.8"})
+        process = machine.start(
+            *machine.agent("join", machine.name, "worker", machine.mesh_address, str(machine.ticket))
+        )
+        _, said = process.communicate(timeout=60)
+        assert "kubelet: expected 1.35.8" in said
+        assert not (machine.disk / "etc/kubernetes/constellation").exists()

@@ -79,7 +79,7 @@ def test_the_authority_of_the_ticket_is_believed() -> None:
     assert checked_authority(cluster_info(pem()), HASH) == pem()
 
 
-@pytest.mark.parametrize("authority", [pem("somebody"), pem() + pem("somebody"), pem("somebody") + pem(), b"", b"x"])
+@pytest.mark.parametrize("authority", [pem("somebody"), pem("somebody") + pem(), b"", b"x"])
 def test_another_authority_is_not(authority: bytes) -> None:
     with pytest.raises(TemporaryError, match="cluster-info: expected"):
         checked_authority(cluster_info(authority), HASH)
