@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CONNECTING: Final = 30.0  # seconds; a handshake takes some in an emulated machine
-SILENCE: Final = 150.0  # seconds; an API server sends a bookmark every minute
+SILENCE: Final = 120.0  # seconds; a watch says something within one minute, if only its end
 LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer, and of a line of one
 
 _CHUNK: Final = 64 * 1024

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Following one kind of objects: list, watch, list again now and then, and prove that one still sees.
 
-A watch can go quiet without an error. An API server sends a bookmark every minute; a connection that says nothing for
-`SILENCE` is given up, and `missing` says so before anybody relies on what we know. What was read last stays until
-something better was read: an error is never an empty list.
+A watch can go quiet without an error. So each watch ends after a minute: that the API server ends it, as it was asked to,
+proves that it is there. A connection that says nothing for `SILENCE` is given up, and `missing` says so to whoever wants
+to rely on what we know. What was read last stays until something better was read: an error is never an empty list.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from node_agent.network.api_server import ApiServer, Connection
 
-WATCH: Final = 240  # seconds that one watch lasts; the API server ends it
-SHORTEST: Final = 0.5
+WATCH: Final = 60  # seconds that one watch lasts; the API server ends it
+SHORTEST: Final = 0.5  # seconds that one watch lasts at least, whatever the API server does
 RESYNC: Final = 600.0  # seconds after which everything is read again, over a new connection
 STALE: Final = SILENCE + 60.0  # seconds after which what we know is not worth believing
 PAGE: Final = 100  # objects
