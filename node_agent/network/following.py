@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Following one kind of objects: list, watch, list again now and then, and prove that one still sees.
 
-A watch can go quiet without an error. So each watch ends after a minute: that the API server ends it, as it was asked to,
-proves that it is there. A connection that says nothing for `SILENCE` is given up, and `missing` says so to whoever wants
-to rely on what we know. What was read last stays until something better was read: an error is never an empty list.
+A watch can go quiet without an error. So each watch ends after a minute: that the API server ends it, as it was asked
+to, proves that it is there. A connection that says nothing for `SILENCE` is given up, and `missing` says so to whoever
+wants to rely on what we know. What was read last stays until something better was read: an error is never an empty
+list.
 """
 
 from __future__ import annotations
