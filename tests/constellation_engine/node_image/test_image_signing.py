@@ -147,6 +147,7 @@ def test_what_is_no_public_key_is_told(tmp_path: Path, content: bytes, error: ty
         read_public_key(tmp_path / "image.pub")
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 def test_a_fingerprint_is_that_of_openssl(tmp_path: Path) -> None:
     (tmp_path / "image.pub").write_bytes(public_pem(KEY))
     command = f"openssl pkey -pubin -in {tmp_path}/image.pub -outform DER | openssl dgst -sha256 -r"
