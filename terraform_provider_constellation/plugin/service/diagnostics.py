@@ -16,12 +16,13 @@ from terraform_provider_constellation.plugin.errors import (
     UnknownValueError,
 )
 from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
-from terraform_provider_constellation.plugin.wire.paths import Path
+from terraform_provider_constellation.plugin.wire.paths import Key, Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from terraform_provider_constellation.plugin.schema.objects import ObjectSchema
+    from terraform_provider_constellation.plugin.wire.paths import Step
 
 _LOG: Final = logging.getLogger(__name__)
 _BUG: Final = "The provider failed unexpectedly"
@@ -70,8 +71,13 @@ def _message(problem: Problem, schema: ObjectSchema | None) -> pb.Diagnostic:
     if shown != path:
         message.detail = f"{path}: {problem.detail}".removesuffix(": ")
     if shown.steps:
-        message.attribute.CopyFrom(shown.to_message())
+        message.attribute.CopyFrom(path_message(shown))
     return message
+
+
+def path_message(path: Path) -> pb.AttributePath:
+    """A path on the wire."""
+    return pb.AttributePath(steps=[_step(step) for step in path.steps])
 
 
 def visible(path: Path, schema: ObjectSchema) -> Path:
@@ -88,3 +94,11 @@ def visible(path: Path, schema: ObjectSchema) -> Path:
             return Path(path.steps[: index + 1 + is_element])
         schema = attribute.nested
     return path
+
+
+def _step(step: Step) -> pb.AttributePath.Step:
+    if isinstance(step, Key):
+        return pb.AttributePath.Step(element_key_string=step)
+    if isinstance(step, int):
+        return pb.AttributePath.Step(element_key_int=step)
+    return pb.AttributePath.Step(attribute_name=step)

@@ -18,7 +18,7 @@ from terraform_provider_constellation.plugin.planning.unknowns import unknown_pa
 from terraform_provider_constellation.plugin.planning.validation import problems, write_only_problems
 from terraform_provider_constellation.plugin.schema.declarations import schema_of
 from terraform_provider_constellation.plugin.schema.timeouts import Timeouts, parse_duration
-from terraform_provider_constellation.plugin.service.diagnostics import diagnosed, messages
+from terraform_provider_constellation.plugin.service.diagnostics import diagnosed, messages, path_message
 from terraform_provider_constellation.plugin.service.requests import (
     config_of,
     private_bytes,
@@ -77,7 +77,7 @@ class ResourceCalls:
         planned = reconciled(self.schema, self.schema.dump(change.planned), merged.values)
         return pb.PlanResourceChange.Response(
             planned_state=write(planned, self.schema.type),
-            requires_replace=[path.to_message() for path in change.replacements],
+            requires_replace=[path_message(path) for path in change.replacements],
             planned_private=private_bytes(change.private),
             diagnostics=messages(change.warnings, self.schema),
             deferred=deferred,

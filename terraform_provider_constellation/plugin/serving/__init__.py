@@ -5,8 +5,6 @@
 Specification: go-plugin's protocol (https://github.com/hashicorp/go-plugin/blob/main/docs/internals.md), version 1,
 with automatic mutual TLS; and gRPC over HTTP/2.
 
-    def main() -> int:
-        return serve(Zoo, address="registry.terraform.io/example/zoo")
 """
 
 from terraform_provider_constellation.plugin.serving.program import serve

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import socket
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ANYWHERE: Final = Path("/tmp")  # noqa: S108 - the folder in it is new, and ours alone
 _LONGEST: Final = 100  # bytes of a path that every system takes for a socket
 
 
@@ -24,14 +24,18 @@ def listening(folder: Path | None = None) -> Iterator[socket.socket]:
     Args:
         folder: where; a temporary one by default.
     """
-    parent = folder or Path(tempfile.gettempdir())
-    if len(str(parent)) + len("/terraform-plugin-12345678/provider") > _LONGEST:
-        parent = Path("/tmp")  # noqa: S108 - the folder in it is new, and ours alone
-    private = tempfile.mkdtemp(prefix="terraform-plugin-", dir=parent)  # mode 0700
+    parent = folder or Path(os.environ.get("TMPDIR") or _ANYWHERE)
+    name = f"terraform-plugin-{os.urandom(8).hex()}"
+    if len(os.fsencode(parent / name / "provider")) > _LONGEST or not parent.is_dir():
+        parent = _ANYWHERE
+    private = parent / name
+    private.mkdir(mode=0o700)
+    path = private / "provider"
     try:
         with socket.socket(socket.AF_UNIX) as endpoint:
-            endpoint.bind(f"{private}/provider")
+            endpoint.bind(str(path))
             endpoint.listen()
             yield endpoint
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        private.rmdir()

@@ -1,10 +1,21 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole of a provider's program: `sys.exit(serve(Zoo, address="registry.terraform.io/example/zoo"))`."""
+"""The whole of a provider's program.
+
+    def make() -> Provider:
+        from zoo.provider import Zoo
+
+        return Zoo()
+
+    def main() -> int:
+        return serve(make, address="registry.terraform.io/example/zoo")
+
+Terraform starts a provider several times for one plan, and waits. So the program announces itself first, and loads what
+it is made of while Terraform connects: this module imports little, and `make` imports the rest.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -12,14 +23,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from terraform_provider_constellation.plugin.errors import StartError
-from terraform_provider_constellation.plugin.serving import logs
 from terraform_provider_constellation.plugin.serving.certificate import Credentials
 from terraform_provider_constellation.plugin.serving.handshake import Handshake, claim_stdout
 from terraform_provider_constellation.plugin.serving.listener import listening
-from terraform_provider_constellation.plugin.serving.server import Server
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
@@ -55,24 +63,25 @@ def serve(make: Callable[[], Provider[Any]], *, address: str, arguments: Sequenc
 
 
 def _serve_terraform(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:
+    parent = os.getppid()
     handshake = Handshake.read(os.environ, out, name=f"terraform-provider-{address.rpartition('/')[2]}")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too, but only Terraform decides what it means
-    logs.start(os.environ)
-    provider = make()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     credentials = Credentials.make(handshake.client_certificate) if handshake.client_certificate else None
     with listening(handshake.socket_folder) as endpoint:
-        server = Server(provider, context=credentials.context if credentials else None)
-        certificate = credentials.certificate if credentials else b""
-        asyncio.run(_until_done(server, endpoint, lambda: handshake.announce(endpoint.getsockname(), certificate)))
+        handshake.announce(endpoint.getsockname(), credentials.certificate if credentials else b"")
+        from terraform_provider_constellation.plugin.serving import logs, server  # noqa: PLC0415 - see above
 
-
-async def _until_done(server: Server, endpoint: socket.socket, announce: Callable[[], None]) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
-    server.watch_parent(os.getppid())
-    await server.run(endpoint, ready=announce)
+        logs.start(os.environ)
+        context = credentials.context if credentials else None
+        server.Server(make(), context=context).run_as_child(endpoint, parent)
 
 
 def _serve_debug(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:
+    import asyncio  # noqa: PLC0415 - see above
+
+    from terraform_provider_constellation.plugin.serving.server import Server  # noqa: PLC0415 - see above
+
     with listening() as endpoint:
         server = Server(make())
         how = json.dumps(reattachment(address, endpoint.getsockname()))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -92,16 +93,27 @@ class Server:
             server.end_connections()
             await server.wait_closed()
 
+    def run_as_child(self, endpoint: socket.socket, parent: int) -> None:
+        """Serve until `stop`, SIGTERM, or the end of the parent.
+
+        Args:
+            endpoint: the socket.
+            parent: id of the process that started this one.
+        """
+
+        async def run() -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
+            self._watch(parent)
+            await self.run(endpoint)
+
+        asyncio.run(run())
+
     def stop(self) -> None:
         """Serve no longer."""
         self._done.set()
 
-    def watch_parent(self, process: int) -> None:
-        """Stop when the process that started us is gone.
-
-        Args:
-            process: its id.
-        """
+    def _watch(self, process: int) -> None:
+        """Stop when a process is gone."""
         try:
             descriptor = os.pidfd_open(process)
         except ProcessLookupError:  # it is gone already

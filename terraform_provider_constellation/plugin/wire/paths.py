@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
-
 _STEP: Final = re.compile(r'\.?(?P<name>[A-Za-z_]\w*)|\[(?P<index>\d+)\]|\[(?P<key>"(?:[^"\\]|\\.)*")\]')
 
 
@@ -57,20 +55,8 @@ class Path:
         """As a user writes it."""
         return "".join(map(_text, self.steps)).removeprefix(".")
 
-    def to_message(self) -> pb.AttributePath:
-        """As it goes over the wire."""
-        return pb.AttributePath(steps=[_message(step) for step in self.steps])
-
 
 def _text(step: Step) -> str:
     if isinstance(step, Key):
         return f"[{json.dumps(step, ensure_ascii=False)}]"
     return f"[{step}]" if isinstance(step, int) else f".{step}"
-
-
-def _message(step: Step) -> pb.AttributePath.Step:
-    if isinstance(step, Key):
-        return pb.AttributePath.Step(element_key_string=step)
-    if isinstance(step, int):
-        return pb.AttributePath.Step(element_key_int=step)
-    return pb.AttributePath.Step(attribute_name=step)

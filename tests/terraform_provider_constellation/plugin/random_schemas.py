@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hypothesis import strategies as st
 
-from terraform_provider_constellation.plugin import (
+from terraform_provider_constellation.plugin.api import (
     Model,
     Operation,
     Provider,

@@ -31,7 +31,7 @@ from tests.terraform_provider_constellation.plugin.zoo import (
 )
 
 if TYPE_CHECKING:
-    from terraform_provider_constellation.plugin import Model
+    from terraform_provider_constellation.plugin.api import Model
     from terraform_provider_constellation.plugin.service.provider import ProviderCalls
 
 CAGE = "zoo_cage"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 
-from terraform_provider_constellation.plugin import (
+from terraform_provider_constellation.plugin.api import (
     Model,
     Operation,
     Provider,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from terraform_provider_constellation.plugin import (
+from terraform_provider_constellation.plugin.api import (
     Between,
     Length,
     Matches,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from terraform_provider_constellation.plugin import (
+from terraform_provider_constellation.plugin.api import (
     Model,
     ProviderError,
     SetOf,

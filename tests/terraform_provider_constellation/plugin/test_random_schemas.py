@@ -19,7 +19,7 @@ from tests.terraform_provider_constellation.plugin.random_schemas import MadePro
 from tests.terraform_provider_constellation.plugin.tools import REQUIRE_ZOO, Tool, empty_configuration
 
 if TYPE_CHECKING:
-    from terraform_provider_constellation.plugin import Model
+    from terraform_provider_constellation.plugin.api import Model
 
 AT_ONCE = 6  # resources in one configuration: most of the time goes into starting Terraform
 World = list[tuple["type[Model]", Any, Any]]

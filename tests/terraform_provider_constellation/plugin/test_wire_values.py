@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terraform_provider_constellation.plugin.errors import UnknownValueError, WireError
+from terraform_provider_constellation.plugin.service.diagnostics import path_message
 from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
 from terraform_provider_constellation.plugin.wire.paths import Key, Path
 from terraform_provider_constellation.plugin.wire.types import (
@@ -184,7 +185,7 @@ def test_what_is_no_path(text: str) -> None:
 
 
 def test_a_path_on_the_wire() -> None:
-    steps = Path.parse('a[1]["k"]').to_message().steps
+    steps = path_message(Path.parse('a[1]["k"]')).steps
     assert [step.WhichOneof("selector") for step in steps] == [
         "attribute_name",
         "element_key_int",

@@ -121,7 +121,11 @@ def overridden(tool: Tool) -> None:
 
 PROGRAM = f"""
 import sys
-from {zoo.__name__} import ADDRESS, Zoo
 from terraform_provider_constellation.plugin.serving import serve
-sys.exit(serve(Zoo, address=ADDRESS))
+
+def make():
+    from {zoo.__name__} import Zoo
+    return Zoo()
+
+sys.exit(serve(make, address="{zoo.ADDRESS}"))
 """

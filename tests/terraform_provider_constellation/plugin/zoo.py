@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from terraform_provider_constellation.plugin import (
+from terraform_provider_constellation.plugin.api import (
     ArgumentError,
     Between,
     Call,
