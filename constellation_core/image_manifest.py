@@ -232,7 +232,7 @@ class SignedManifest:
 
 
 def sign(document: bytes, private_key: ec.EllipticCurvePrivateKey) -> SignedManifest:
-    """Sign a document.
+    """Sign a document; the same document and key give the same bytes (RFC 6979).
 
     Raises:
         ConfigError: the key is not ECDSA P-256.
@@ -240,7 +240,7 @@ def sign(document: bytes, private_key: ec.EllipticCurvePrivateKey) -> SignedMani
     """
     _check_curve(private_key.curve)
     ImageManifest.from_document(document)
-    return SignedManifest(document, private_key.sign(document, ec.ECDSA(SHA256())))
+    return SignedManifest(document, private_key.sign(document, ec.ECDSA(SHA256(), deterministic_signing=True)))
 
 
 def _image_key(pem: str | bytes) -> ec.EllipticCurvePublicKey:

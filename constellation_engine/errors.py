@@ -30,6 +30,8 @@
     │   ├── PortTakenError         somebody else uses a port that the machine forwards; carries it
     │   ├── TooLittleError         not enough memory or disk
     │   └── MachineFailedError     QEMU or the TPM does not start, or stopped; carries the end of its log
+    ├── WorkspaceError             a folder is not the workspace that it should be
+    ├── BringUpError               a phase of bringing a cluster up did not come to its end
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -188,6 +190,14 @@ class TooLittleError(MachineError):
 
 class MachineFailedError(MachineError):
     """QEMU or the TPM does not start, or stopped. The message has the end of its log."""
+
+
+class WorkspaceError(EngineError):
+    """A folder is not the workspace of a cluster, or of another one than was asked for."""
+
+
+class BringUpError(EngineError):
+    """A phase of bringing a cluster up did not come to its end. It can be repeated."""
 
 
 class ClusterNotAcceptedError(EngineError):

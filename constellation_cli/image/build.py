@@ -6,17 +6,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from constellation_cli.image.words import SigningKey
+from constellation_cli.image.words import SigningKey, launch_inputs
 from constellation_cli.services.words import Mirror, Repository, SecurityMirror, chosen_mirrors
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from constellation_engine.node_image.build import LaunchInputs
 
 DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes if everything was fetched before
 EXAMPLES: Final = (
@@ -52,7 +47,7 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
     cpus: Annotated[str, typer.Option(metavar="N,…", help="Numbers of processors to compute launch digests for.")] = "",
     cpu_model: Annotated[
         str, typer.Option(metavar="MODEL,…", help="Models of processors to compute launch digests for.")
-    ] = "EPYC-v4",
+    ] = "",
     repository: Repository = None,
     mirror: Mirror = "",
     security_mirror: SecurityMirror = "",
@@ -87,7 +82,7 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
         repository=find_repository(repository),
         mirrors=chosen_mirrors(mirror, security_mirror),
         key=key or default_key_path(),
-        launch=_launch_inputs(firmware, cpus, cpu_model),
+        launch=launch_inputs(firmware, cpus, cpu_model),
         from_manifest=from_manifest,
         snapshot=Snapshot(snapshot) if snapshot else None,
         cache=cache or default_cache(),
@@ -97,23 +92,3 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
         folder = build(place, request, report=report, timeout=timeout)
     sys.stdout.write(f"{folder.path}\n")
     sys.stdout.flush()
-
-
-def _launch_inputs(firmware: Path | None, cpus: str, models: str) -> LaunchInputs | None:
-    from constellation_cli.errors import UsageError
-    from constellation_engine.machines import VcpuModel
-    from constellation_engine.machines.launch_digest import Processors
-    from constellation_engine.node_image.build import LaunchInputs
-
-    if firmware is None:
-        return None
-    try:
-        numbers, kinds = _split(cpus), [VcpuModel(model) for model in models.split(",")]
-    except ValueError as error:
-        known = ", ".join(VcpuModel)
-        raise UsageError(f"--cpus N,… and --cpu-model MODEL,…: {error}; models are {known}") from None
-    return LaunchInputs(firmware, [Processors(number, kind) for number in numbers for kind in kinds])
-
-
-def _split(cpus: str) -> Sequence[int]:
-    return [int(number) for number in cpus.split(",")]

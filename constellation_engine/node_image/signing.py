@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -27,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from constellation_core.errors import SecretFileError
-from constellation_core.image_manifest import MAX_SIZE, ImageManifest, SignedManifest
+from constellation_core.image_manifest import MAX_SIZE, sign
 from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import create_secret_file, read_secret_file
 from constellation_engine.components.cache import whole_file
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY_NAME: Final = "image.key"
-_DETERMINISTIC: Final = ec.ECDSA(SHA256(), deterministic_signing=True)
 _WANTED: Final = "an ECDSA P-256 key in PEM, without a passphrase"
 _MAKE_ONE: Final = "openssl ecparam -name prime256v1 -genkey -noout makes one"
 
@@ -125,16 +123,6 @@ def fingerprint(pem: bytes, source: str = "image key") -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def sign_document(document: bytes, key: ec.EllipticCurvePrivateKey) -> SignedManifest:
-    """Sign what an image measures; the same document and key give the same bytes.
-
-    Raises:
-        MalformedError: the document is no image manifest.
-    """
-    ImageManifest.from_document(document)
-    return SignedManifest(document, key.sign(document, _DETERMINISTIC))
-
-
 def sign_file(measurements: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     """Sign a file `measurements.json`, and put the signature beside it.
 
@@ -145,7 +133,7 @@ def sign_file(measurements: Path, key: ec.EllipticCurvePrivateKey) -> Path:
         NodeImageError: a file cannot be read or written.
         MalformedError: the document is no image manifest.
     """
-    signed = sign_document(read_bounded(measurements, MAX_SIZE), key)
+    signed = sign(read_bounded(measurements, MAX_SIZE), key)
     target = measurements.with_name(f"{measurements.name}.sig")
     try:
         with whole_file(target, mode=0o644) as draft:

@@ -19,13 +19,13 @@ from attestation.measured_boot.predict import predict
 from attestation.testing.uki import PARTS, FakeUki
 from attestation.variant import Variant
 from constellation_core.component_list import Component
-from constellation_core.image_manifest import ImageManifest
+from constellation_core.image_manifest import ImageManifest, sign
 from constellation_engine.node_image.build_record import BuildRecord
 from constellation_engine.node_image.disk import MEASUREMENTS_PATH, SIGNATURE_PATH
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.packages import ContainerImage, DebianPackage, PackageManifest, PythonPackage
 from constellation_engine.node_image.sbom import write_sbom
-from constellation_engine.node_image.signing import public_pem, sign_document
+from constellation_engine.node_image.signing import public_pem
 from constellation_engine.testing.node_disk import ROOT, FakeDisk
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class FakeImage:
 
     def write(self, path: Path) -> ImageFolder:
         """Write the folder, which is made."""
-        signed = sign_document(self.manifest().to_document(), self.key)
+        signed = sign(self.manifest().to_document(), self.key)
         signature = f"{signed.signature_text}\n".encode()
         uki = self.uki()
         esp = {MEASUREMENTS_PATH: signed.document, SIGNATURE_PATH: signature, **self.esp}

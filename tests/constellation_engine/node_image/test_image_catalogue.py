@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from attestation.errors import MalformedError, NotGenuineError
 from attestation.variant import Variant
+from constellation_core.image_manifest import sign
 from constellation_engine.errors import UnknownImageError
 from constellation_engine.node_image.catalogue import Catalogue, Place, PlaceKind
-from constellation_engine.node_image.signing import public_pem, sign_document
+from constellation_engine.node_image.signing import public_pem
 from constellation_engine.testing.node_images import BUILD, KEY, OTHER_KEY, FakeImage
 
-SIGNED = sign_document(FakeImage().manifest().to_document(), KEY)
+SIGNED = sign(FakeImage().manifest().to_document(), KEY)
 PLACE = Place(PlaceKind.FILE, "https://images.invalid/node.raw", "ab" * 32, 12345)
 CLOUD = Place(PlaceKind.OPENSTACK, "6f1d0a6e-0000-4000-8000-000000000000", "ab" * 32, 12345)
 OLD = replace(BUILD, version="0.0.9", created=BUILD.created - timedelta(days=1))
@@ -80,7 +81,7 @@ def test_a_place_is_added_once() -> None:
 
 
 def test_another_image_of_that_version_replaces_all_places() -> None:
-    other = sign_document(FakeImage(root=b"another").manifest().to_document(), KEY)
+    other = sign(FakeImage(root=b"another").manifest().to_document(), KEY)
     assert CATALOGUE.with_place(DEBUG, other, PLACE).find(profile="debug").places == (PLACE,)
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from attestation.errors import MalformedError, NotGenuineError
 from constellation_core.errors import SecretFileError
+from constellation_core.image_manifest import sign
 from constellation_engine.errors import ImageKeyError, NodeImageError
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.signing import (
@@ -29,7 +30,6 @@ from constellation_engine.node_image.signing import (
     load_or_create_key,
     public_pem,
     read_public_key,
-    sign_document,
     sign_file,
     sign_image,
 )
@@ -106,7 +106,7 @@ def test_the_place_of_the_key(environment: dict[str, str], expected: str) -> Non
 
 def test_the_same_document_and_key_give_the_same_signature() -> None:
     document = FakeImage().manifest().to_document()
-    assert sign_document(document, KEY) == sign_document(document, KEY)
+    assert sign(document, KEY) == sign(document, KEY)
 
 
 def test_what_is_no_manifest_is_not_signed(tmp_path: Path) -> None:

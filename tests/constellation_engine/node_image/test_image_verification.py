@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from attestation.testing.uki import PARTS, FakeUki, build_executable
 from attestation.variant import Variant
+from constellation_core.image_manifest import sign
 from constellation_engine.node_image.image_folder import ImageFile
-from constellation_engine.node_image.signing import public_pem, sign_document
+from constellation_engine.node_image.signing import public_pem
 from constellation_engine.node_image.verification import verify_image
 from constellation_engine.testing.node_disk import BLOCK, ROOT, FakeDisk
 from constellation_engine.testing.node_images import BUILD, KEY, OTHER_KEY, PACKAGES, FakeImage
@@ -77,7 +78,7 @@ def test_a_signed_manifest_that_leaves_a_register_out_is_refused(tmp_path: Path)
     image = FakeImage().write(tmp_path / "image")
     manifest = FakeImage().manifest()
     less = {name: one for name, one in manifest.measurements.items() if name != "9"}
-    signed = sign_document(replace(manifest, measurements=less).to_document(), KEY)
+    signed = sign(replace(manifest, measurements=less).to_document(), KEY)
     image.place(ImageFile.MEASUREMENTS).write_bytes(signed.document)
     image.place(ImageFile.SIGNATURE).write_text(signed.signature_text)
     assert refusals(image)["measurements.9"].startswith("measurements.9: expected none, got")

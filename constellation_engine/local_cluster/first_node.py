@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Initialise the first node: attest it, and only then hand over what makes it a cluster.
+
+The request has an id of its own, written down before it is sent: whoever lost the connection asks with the same again,
+and gets the answer to the first one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import yaml
+from grpclib import GRPCError
+from grpclib.exceptions import ProtocolError, StreamTerminatedError
+
+from constellation_core.channel.client import attested_channel
+from constellation_core.channel.verifier import PolicyVerifier
+from constellation_core.errors import PeerUnavailableError
+from constellation_core.join_config import ControlPlanes, JoinConfig
+from constellation_core.keys.key_material import KeyMaterial
+from constellation_engine.errors import BringUpError
+from constellation_engine.local_cluster.machines import endpoint, places
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_proto import init_pb2
+from constellation_proto.init_grpc import InitStub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from attestation.policy import Policy
+    from constellation_engine.local_cluster.workspace import Workspace
+
+SERVICE_CIDR: Final = IPv4Network("10.96.0.0/12")
+POD_CIDR: Final = IPv4Network("10.244.0.0/16")
+
+_LOOPBACK: Final = "127.0.0.1"
+_CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
+_PAUSE: Final = 1.0
+
+
+def image_policy(workspace: Workspace) -> Policy:
+    """Give the policy that accepts machines of the workspace's image.
+
+    Raises:
+        NodeImageError: a file of the image is missing.
+        NotGenuineError: its signature does not hold.
+    """
+    image = ImageFolder.open(workspace.state.spec.image)
+    return image.read_signed().verify(image.read(ImageFile.PUBLIC_KEY)).policy({})
+
+
+def join_config(workspace: Workspace) -> JoinConfig:
+    """Say who may join: machines of the same image, and as many control planes as were asked for."""
+    image = ImageFolder.open(workspace.state.spec.image)
+    return JoinConfig(
+        image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
+        images=(image.read_signed(),),
+        control_planes=ControlPlanes(max=workspace.state.spec.control_planes),
+    )
+
+
+def request_of(workspace: Workspace) -> init_pb2.InitRequest:
+    """Write the request."""
+    state, image = workspace.state, ImageFolder.open(workspace.state.spec.image)
+    manifest = image.read_signed().verify(image.read(ImageFile.PUBLIC_KEY))
+    return init_pb2.InitRequest(
+        request_id=state.request_id,
+        init_secret=workspace.init_secret().reveal(),
+        key_material=KeyMaterial.of(workspace.master_secret()).to_message(),
+        measurement_salt=state.measurement_salt,
+        cluster_name=state.spec.name,
+        kubernetes_version=f"v{image.read_build().kubernetes}",
+        components=[component.to_message() for component in manifest.components],
+        endpoint=endpoint(workspace),
+        certificate_sans=[_LOOPBACK, *(str(place.address) for place in places(workspace))],
+        service_cidr=str(SERVICE_CIDR),
+        pod_cidr=str(POD_CIDR),
+        join_config=join_config(workspace).to_yaml(),
+    )
+
+
+async def initialise(
+    workspace: Workspace, port: int, *, api_server_port: int, report: Callable[[str], None], seconds: float
+) -> None:
+    """Initialise the first node, and keep what it answers.
+
+    Args:
+        workspace: of the cluster.
+        port: of this host, that leads to the node's init server.
+        api_server_port: of this host, that leads to its API server.
+        report: told of progress.
+        seconds: that all of it may take.
+
+    Raises:
+        PeerNotAcceptedError: the machine did not boot the image.
+        BringUpError: the node refused, failed, or took too long.
+    """
+    said = "nobody listens on the init port"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    done = await _ask(workspace, port, report)
+                except (PeerUnavailableError, StreamTerminatedError, ProtocolError, OSError) as error:
+                    said = str(error) or type(error).__name__
+                    report(f"waiting for the first node: {said}")
+                    await asyncio.sleep(_PAUSE)
+                else:
+                    break
+    except TimeoutError:
+        raise BringUpError(
+            f"the first node was not initialised within {seconds:.0f} s: {said}",
+            hint="its console says what it waits for; repeating the command goes on where it was",
+        ) from None
+    workspace.initialised(done.cluster_id, reachable_from_here(done.kubeconfig, api_server_port))
+
+
+async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -> init_pb2.Done:
+    """Attest, ask, and listen until it is done."""
+    verifier = PolicyVerifier(policies=[image_policy(workspace)])
+    async with (
+        attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel,
+        InitStub(channel).Init.open() as stream,
+    ):
+        report("the first node is genuine, and booted the image")
+        await stream.send_message(request_of(workspace), end=True)
+        try:
+            async for event in stream:
+                kind = event.WhichOneof("event")
+                if kind == "done":
+                    return event.done
+                if kind == "phase":
+                    report(f"{event.phase.name}: {'done' if event.phase.finished else 'begins'}")
+                elif kind == "log_line":
+                    report(event.log_line)
+        except GRPCError as error:
+            raise BringUpError(
+                f"the first node refused: {error.message or error.status.name}",
+                hint="its console has the details: constellation mini console",
+            ) from None
+    raise StreamTerminatedError("the node ended the answer before it was done")
+
+
+def reachable_from_here(kubeconfig: bytes, port: int) -> bytes:
+    """Give a kubeconfig for this host, which reaches the API server through a port of its own.
+
+    Raises:
+        BringUpError: it is no kubeconfig.
+    """
+    try:
+        record = yaml.safe_load(kubeconfig)
+        for cluster in record["clusters"]:
+            server = urlsplit(cluster["cluster"]["server"])
+            cluster["cluster"]["server"] = f"{server.scheme}://{_LOOPBACK}:{port}"
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise BringUpError(f"the first node answered with no kubeconfig: {error}") from None
+    return yaml.safe_dump(record, sort_keys=False).encode()

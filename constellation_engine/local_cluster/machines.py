@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The machines of a local cluster: names, addresses on the segment that they share, ports of this host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import TYPE_CHECKING, Final
+
+import bcrypt
+
+from constellation_core.names import VERIFICATION_NODE_PORT
+from constellation_core.roles import Role
+from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+
+if TYPE_CHECKING:
+    from constellation_engine.local_cluster.workspace import Workspace
+
+SEGMENT: Final = IPv4Network("10.99.0.0/24")
+API_SERVER_PORT: Final = 6443
+INIT_PORT: Final = 9000
+RECOVER_PORT: Final = 9999
+
+_FIRST: Final = {Role.CONTROL_PLANE: 11, Role.WORKER: 101}  # last byte of an address
+_BCRYPT_ROUNDS: Final = 10  # the secret is random: the hash only has to hide it
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One machine of a cluster.
+
+    Attributes:
+        name: of machine and node.
+        role: what it is to be.
+        address: on the segment.
+    """
+
+    name: str
+    role: Role
+    address: IPv4Address
+
+    @property
+    def forwards(self) -> tuple[Forward, ...]:
+        """Ports that lead into it."""
+        verification = Forward("verification", VERIFICATION_NODE_PORT)
+        if self.role is Role.WORKER:
+            return (verification,)
+        return (
+            Forward("api-server", API_SERVER_PORT),
+            Forward("init", INIT_PORT),
+            Forward("recover", RECOVER_PORT),
+            verification,
+        )
+
+
+def places(workspace: Workspace) -> tuple[Place, ...]:
+    """Give all machines that the cluster shall have, the first control plane first."""
+    spec = workspace.state.spec
+    return tuple(
+        Place(f"{role}-{index}", role, SEGMENT[_FIRST[role] + index])
+        for role, number in ((Role.CONTROL_PLANE, spec.control_planes), (Role.WORKER, spec.workers))
+        for index in range(number)
+    )
+
+
+def create_machine(workspace: Workspace, place: Place) -> Machine:
+    """Make a machine, switched off, or give the one that is there.
+
+    Raises:
+        MachineError: it cannot be made.
+    """
+    folder = workspace.machines / place.name
+    if (folder / "spec.json").exists():
+        return Machine(folder)
+    spec = workspace.state.spec
+    image = ImageFolder.open(spec.image)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    return Machine.create(
+        folder,
+        MachineSpec(
+            image=image.require(ImageFile.DISK),
+            metadata=_metadata(workspace, place),
+            cpus=spec.cpus,
+            memory=spec.memory,
+            state_disk=spec.state_disk,
+            forwards=place.forwards,
+            segment=Segment.of(workspace.state.uid),
+            addresses=(IPv4Interface(f"{place.address}/{SEGMENT.prefixlen}"),),
+        ),
+    )
+
+
+def endpoint(workspace: Workspace) -> str:
+    """Give host and port of the API server, as machines reach it."""
+    return f"{places(workspace)[0].address}:{API_SERVER_PORT}"
+
+
+def _metadata(workspace: Workspace, place: Place) -> dict[str, object]:
+    others = [other for other in places(workspace) if other.name != place.name]
+    first = place == places(workspace)[0]
+    secret = workspace.init_secret().reveal()
+    return {
+        "version": 1,
+        "uid": workspace.state.uid,
+        "name": place.name,
+        "role": place.role.value,
+        "node_group": f"{place.role}s",
+        "zone": "local",
+        "provider_id": "",
+        "init_secret_hash": bcrypt.hashpw(secret, bcrypt.gensalt(_BCRYPT_ROUNDS)).decode() if first else "",
+        "endpoint": endpoint(workspace),
+        "peers": [
+            {"name": other.name, "role": other.role.value, "addresses": [str(other.address)]} for other in others
+        ],
+    }

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API server of a local cluster is told, and what is waited for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.resources.apps_v1 import DaemonSet
+from lightkube.resources.core_v1 import Node, Pod
+
+from attestation.variant import Variant
+from constellation_core.conditions import Condition
+from constellation_core.names import NAMESPACE
+from constellation_engine.cluster.api import asking
+from constellation_engine.cluster.manifests import manifests
+from constellation_engine.errors import BringUpError
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.packages import PackageManifest
+from constellation_engine.services_image.build import NAME as SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from constellation_engine.local_cluster.workspace import Workspace
+
+FIELD_MANAGER: Final = "constellation"
+_NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
+_PATIENCE: Final = httpx2.Timeout(60)
+_ATTEMPTS: Final = 20
+
+
+@contextmanager
+def client_of(workspace: Workspace) -> Iterator[Client]:
+    """Give a client of the cluster's API server."""
+    client = Client(
+        config=KubeConfig.from_file(str(workspace.kubeconfig)),
+        field_manager=FIELD_MANAGER,
+        timeout=_PATIENCE,
+    )
+    yield client
+
+
+def services_reference(image: ImageFolder) -> str:
+    """Give the name by which pods pin the image of the services that the node image brings.
+
+    Raises:
+        BringUpError: it brings none.
+    """
+    packages = PackageManifest.from_document(image.read(ImageFile.PACKAGES))
+    for one in packages.containers:
+        if one.name == SERVICES:
+            return f"{one.name}@{one.digest}"
+    raise BringUpError(f"{image.path}: expected the image of the services among its container images, got none")
+
+
+def apply_services(client: Client, workspace: Workspace, report: Callable[[str], None]) -> None:
+    """Write the objects of the services; those that are there are brought up to date.
+
+    Raises:
+        ClusterError: the API server refuses, or does not answer.
+    """
+    image = ImageFolder.open(workspace.state.spec.image)
+    wanted = manifests(image=services_reference(image), variant=Variant.QEMU_VTPM)
+    for item in wanted:
+        name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
+        with asking(f"write {name}"):
+            client.apply(item, force=True)
+    report(f"{len(wanted)} objects written")
+
+
+def services_ready(client: Client) -> Condition:
+    """The services run wherever they should."""
+
+    def missing() -> str | None:
+        waiting = []
+        for one in client.list(DaemonSet, namespace=NAMESPACE):
+            status = one.status
+            wanted, ready = (status.desiredNumberScheduled, status.numberReady) if status else (0, 0)
+            if not wanted or ready < wanted:
+                waiting.append(f"{one.metadata.name if one.metadata else ''} {ready}/{wanted}")
+        return f"waiting for services: {', '.join(waiting)}" if waiting else None
+
+    return Condition("the services run", missing, not_yet=_NOT_YET)
+
+
+def nodes_ready(client: Client, names: Sequence[str]) -> Condition:
+    """All machines are nodes, and Ready."""
+
+    def missing() -> str | None:
+        ready = {node.metadata.name for node in client.list(Node) if node.metadata and _is_ready(node)}
+        waiting = [name for name in names if name not in ready]
+        return f"waiting for nodes: {', '.join(waiting)}" if waiting else None
+
+    return Condition("all nodes are Ready", missing, not_yet=_NOT_YET)
+
+
+def pods_running(client: Client) -> Condition:
+    """All pods run, and are ready."""
+
+    def missing() -> str | None:
+        waiting = [
+            f"{pod.metadata.namespace}/{pod.metadata.name}"
+            for pod in client.list(Pod, namespace="*")
+            if pod.metadata and not _is_running(pod)
+        ]
+        return f"waiting for pods: {', '.join(waiting)}" if waiting else None
+
+    return Condition("all pods run", missing, not_yet=_NOT_YET)
+
+
+def _is_ready(node: Node) -> bool:
+    conditions = (node.status.conditions if node.status else None) or []
+    return any(one.type == "Ready" and one.status == "True" for one in conditions)
+
+
+def _is_running(pod: Pod) -> bool:
+    if pod.status is None or pod.status.phase == "Succeeded":
+        return pod.status is not None
+    return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])

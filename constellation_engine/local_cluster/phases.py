@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The way from nothing to a cluster, phase by phase. Each may be repeated, and goes on where it was.
+
+| phase | what is true in the end | where it can stop |
+|---|---|---|
+| infrastructure | every machine runs | ports, memory, disk, missing programs |
+| init | the first node was attested and is a control plane; we have its kubeconfig | another image; the node says why |
+| services | join, key and verification services run | pods say why they do not |
+| join | every machine is a node, and Ready | machines are refused: Events and consoles say why |
+| verify | every node proved again what it is | the verdict lists every reason |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.conditions import Condition, wait_for
+from constellation_engine.cluster.cluster_verdict import Endpoint
+from constellation_engine.cluster.verify import verify_cluster
+from constellation_engine.errors import BringUpError, ClusterError
+from constellation_engine.local_cluster import first_node, objects
+from constellation_engine.local_cluster.machines import create_machine, places
+from constellation_engine.machines import Machine, machines
+
+if TYPE_CHECKING:
+    from constellation_engine.local_cluster.workspace import Workspace
+
+DEFAULT_TIMEOUT: Final = (
+    1800.0  # seconds for each phase; two slow cores without virtualisation need 300 for the longest
+)
+_VERIFY: Final = 120.0  # seconds for each node: emulated TPMs share a host's cores
+
+
+class Phase(StrEnum):
+    """A phase, in order."""
+
+    INFRASTRUCTURE = "infrastructure"
+    INIT = "init"
+    SERVICES = "services"
+    JOIN = "join"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of progress.
+
+    Attributes:
+        phase: where we are.
+        text: what happens.
+        seconds: since the beginning.
+    """
+
+    phase: Phase
+    text: str
+    seconds: float
+
+    def __str__(self) -> str:
+        """Write it for people."""
+        return f"{self.phase}: {self.text}"
+
+
+Report = Callable[[Step], None]
+
+
+def bring_up(workspace: Workspace, *, report: Report, timeout: float = DEFAULT_TIMEOUT) -> None:
+    """Bring a cluster up, or further up.
+
+    Args:
+        workspace: of the cluster.
+        report: told of every step; the workspace's log has them all.
+        timeout: seconds for each phase.
+
+    Raises:
+        MachineError: a machine cannot be made or started.
+        BringUpError: a phase did not come to its end.
+        PeerNotAcceptedError: the first machine is not what it should be.
+        ClusterError: the API server refuses.
+        ClusterNotAcceptedError: a node does not prove what it must.
+    """
+    run = _Run(workspace, report, timeout)
+    for phase, work in (
+        (Phase.INFRASTRUCTURE, run.start_machines),
+        (Phase.INIT, run.initialise),
+        (Phase.SERVICES, run.apply_services),
+        (Phase.JOIN, run.wait_for_nodes),
+        (Phase.VERIFY, run.verify),
+    ):
+        run.phase = phase
+        run.tell("begins")
+        work()
+        workspace.finish(phase)
+        run.tell("done")
+
+
+def tear_down(workspace: Workspace, *, report: Callable[[str], None]) -> None:
+    """Remove a cluster: its machines, their disks, its secrets. What is not there any more is no reason to stop.
+
+    Raises:
+        MachineError: a machine cannot be removed; the rest is kept then.
+    """
+    for machine in machines(workspace.machines):
+        report(f"removing {machine.name}")
+        machine.destroy()
+    shutil.rmtree(workspace.folder)
+
+
+class _Run:
+    """One call of `bring_up`."""
+
+    def __init__(self, workspace: Workspace, report: Report, timeout: float) -> None:
+        self._workspace = workspace
+        self._report = report
+        self._timeout = timeout
+        self._start = time.monotonic()
+        self.phase = Phase.INFRASTRUCTURE
+
+    def tell(self, text: str) -> None:
+        step = Step(self.phase, text, time.monotonic() - self._start)
+        entry = {"time": datetime.now(UTC).isoformat(), "phase": step.phase, "seconds": round(step.seconds, 3)}
+        with self._workspace.log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({**entry, "text": step.text}) + "\n")
+        self._report(step)
+
+    def start_machines(self) -> None:
+        for place in places(self._workspace):
+            create_machine(self._workspace, place).start(report=self.tell)
+            self.tell(f"{place.name} is on")
+
+    def initialise(self) -> None:
+        if self._workspace.state.cluster_id:
+            return
+        ports = self._machine(0).spec
+        asyncio.run(
+            first_node.initialise(
+                self._workspace,
+                ports.host_port("init"),
+                api_server_port=ports.host_port("api-server"),
+                report=self.tell,
+                seconds=self._timeout,
+            )
+        )
+
+    def apply_services(self) -> None:
+        with objects.client_of(self._workspace) as client:
+            objects.apply_services(client, self._workspace, self.tell)
+            self._wait(objects.services_ready(client))
+
+    def wait_for_nodes(self) -> None:
+        wanted = [place.name for place in places(self._workspace)]
+        with objects.client_of(self._workspace) as client:
+            self._wait(objects.nodes_ready(client, wanted))
+            self._wait(objects.pods_running(client))
+
+    def verify(self) -> None:
+        endpoints = [
+            Endpoint("127.0.0.1", self._machine(index).spec.host_port("verification"), place.name)
+            for index, place in enumerate(places(self._workspace))
+        ]
+        verdict = asyncio.run(
+            verify_cluster(
+                endpoints,
+                [first_node.image_policy(self._workspace)],
+                cluster_id=self._workspace.state.cluster_id,
+                timeout=_VERIFY,
+                progress=lambda endpoint, words: self.tell(f"{endpoint}: {words}"),
+            )
+        )
+        verdict.require()
+
+    def _machine(self, index: int) -> Machine:
+        return Machine(self._workspace.machines / places(self._workspace)[index].name)
+
+    def _wait(self, condition: Condition) -> None:
+        def progress(_name: str, said: str) -> None:
+            if said:
+                self.tell(said)
+
+        try:
+            wait_for([condition], timeout=self._timeout, progress=progress)
+        except ClusterError:
+            raise
+        except Exception as error:
+            if not hasattr(error, "hint"):
+                raise
+            raise BringUpError(
+                str(error), hint="constellation mini status; repeating the command goes on where it was"
+            ) from error
