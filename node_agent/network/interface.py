@@ -22,11 +22,12 @@ from node_agent.network.netlink import netlink_error, route_socket, wireguard_so
 from node_agent.network.reconciling import Endpoint, FoundPeer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+    from collections.abc import Iterable, Iterator, Sequence
+    from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+    from node_agent.network.endpoints import Address
     from node_agent.network.reconciling import Changes, WantedPeer
 
 _KIND: Final = "wireguard"
@@ -102,22 +103,25 @@ async def own_addresses() -> list[IPv4Interface | IPv6Interface]:
             ]
 
 
-async def path_mtu(address: IPv4Address | IPv6Address) -> int | None:
-    """Give the bytes that the way to an address carries; None where no way leads there.
+async def path_mtus(addresses: Iterable[Address]) -> list[tuple[Address, int]]:
+    """Give the bytes that the way to each address carries; those where no way leads are left out.
 
     Raises:
         TemporaryError: the kernel refuses.
     """
-    with _asking("find the way to a peer"):
+    with _asking("find the ways to peers"):
         async with route_socket() as netlink:
-            try:
-                (route,) = await netlink.route("get", dst=str(address))
-            except netlink_error() as error:
-                if error.code in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
-                    return None
-                raise
-            (link,) = await netlink.link("get", index=route.get("oif"))
-            return int(route.get(("metrics", "mtu")) or link.get("mtu"))
+            links = {link["index"]: link.get("mtu") async for link in await netlink.link("dump")}
+            found = []
+            for address in addresses:
+                try:
+                    (route,) = await netlink.route("get", dst=str(address))
+                except netlink_error() as error:
+                    if error.code not in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+                        raise
+                else:
+                    found.append((address, int(route.get(("metrics", "mtu")) or links[route.get("oif")])))
+            return found
 
 
 async def read_peers() -> list[FoundPeer]:

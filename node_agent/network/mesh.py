@@ -235,9 +235,8 @@ class Mesh:
         return wanted
 
     async def _fit(self, peers: Sequence[WantedPeer]) -> None:
-        addresses = [peer.endpoint.address for peer in peers if peer.endpoint is not None]
-        sizes = [(address, await interface.path_mtu(address)) for address in addresses]
-        self._mtu = endpoints.mtu((address, size) for address, size in sizes if size is not None)
+        addresses = {peer.endpoint.address for peer in peers if peer.endpoint is not None}
+        self._mtu = endpoints.mtu(await interface.path_mtus(addresses))
         await interface.set_mtu(self._mtu)
 
     async def _keep(self, news: asyncio.Event, learnt: Callable[[Sequence[Peer]], None]) -> None:

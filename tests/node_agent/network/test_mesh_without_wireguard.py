@@ -98,16 +98,17 @@ async def test_own_networks_and_ways_are_read(topology: Topology) -> None:
         own = await interface.own_addresses()
         assert ip_interface(f"{NODE}/24") in own
         assert ip_interface("10.244.1.1/24") not in own
-        assert await interface.path_mtu(ip_address(OUTSIDE)) == 1400
-        assert await interface.path_mtu(ip_address("203.0.113.1")) == 1400
+        ways = [ip_address(OUTSIDE), ip_address("203.0.113.1")]
+        assert await interface.path_mtus(ways) == [(way, 1400) for way in ways]
         topology.node.ip("route del default")
-        assert await interface.path_mtu(ip_address("203.0.113.1")) is None
+        assert await interface.path_mtus(ways) == [(ways[0], 1400)]
 
 
 async def test_a_way_may_be_narrower_than_its_interface(topology: Topology) -> None:
     topology.node.ip(f"route add 203.0.113.0/24 via {OUTSIDE} src {NODE} mtu 1300")
     with topology.node.entered():
-        assert await interface.path_mtu(ip_address("203.0.113.1")) == 1300
+        way = ip_address("203.0.113.1")
+        assert await interface.path_mtus([way]) == [(way, 1300)]
 
 
 async def test_peers_of_no_interface_are_an_error(topology: Topology) -> None:

@@ -43,6 +43,7 @@ PEER_MESH: Final = "10.213.1.2"
 POD: Final = "10.244.1.2"
 PEER_POD: Final = "10.244.2.2"
 PORT: Final = 7777
+TIMEOUT: Final = 40.0  # seconds; an emulated machine takes its time
 NODE6: Final = "fd00:1::1"
 POD6: Final = "fd00:2::2"
 
@@ -147,7 +148,7 @@ class Topology:
         def check() -> str | None:
             return None if self.node.counted(counter) > more_than else "nothing yet"
 
-        wait_for([Condition(f"a packet was {counter}", check)], timeout=10)
+        wait_for([Condition(f"a packet was {counter}", check)], timeout=TIMEOUT)
 
 
 def require_namespaces() -> None:
@@ -171,7 +172,7 @@ def received(receiver: socket.socket) -> list[bytes]:
 
 def wait_for_datagram(receiver: socket.socket) -> tuple[bytes, str]:
     """Give what comes next, and from which address."""
-    receiver.settimeout(10)
+    receiver.settimeout(TIMEOUT)
     data, (address, *_) = receiver.recvfrom(65536)
     receiver.setblocking(False)
     return data, address
