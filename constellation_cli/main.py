@@ -33,6 +33,8 @@ from constellation_cli.join_config import check as join_config_check
 from constellation_cli.join_config import history, rollback
 from constellation_cli.join_config import set as join_config
 from constellation_cli.join_config import show as join_config_show
+from constellation_cli.mini import console, down, up
+from constellation_cli.mini import status as mini_status
 from constellation_cli.nodes import approve, deny, forget, pending
 from constellation_cli.nodes import list as nodes
 from constellation_cli.policy import check, schema
@@ -151,6 +153,13 @@ _add(_image, "inspect", image_contents.inspect_image, image_contents.EXAMPLES)
 _add(_image, "diff", diff.diff_images, diff.EXAMPLES)
 _add(_image, "upload", upload.upload_image, upload.EXAMPLES)
 app.add_typer(_image, name="image")
+
+_mini = _group("A confidential cluster on this machine.")
+_add(_mini, "up", up.bring_up_cluster, up.EXAMPLES)
+_add(_mini, "down", down.tear_down_cluster, down.EXAMPLES)
+_add(_mini, "status", mini_status.show_status, mini_status.EXAMPLES)
+_add(_mini, "console", console.show_console, console.EXAMPLES)
+app.add_typer(_mini, name="mini")
 
 _policy = _group("What is acceptable: the file that `evidence verify` judges by.")
 _add(_policy, "check", check.check_policy, check.EXAMPLES)

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""`constellation mini up`: a confidential cluster on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from constellation_cli.mini.words import Workspace, workspace_folder
+
+if TYPE_CHECKING:
+    from constellation_engine.local_cluster.phases import Step
+
+DEFAULT_TIMEOUT: Final = 1800.0  # seconds for each phase
+EXAMPLES: Final = (
+    "constellation mini up",
+    "constellation mini up --workers 2 --memory 4096",
+    "constellation mini up --image FOLDER --workspace ./cluster",
+)
+
+
+def bring_up_cluster(
+    workspace: Workspace = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Node image; default: the one of `constellation image build`.")
+    ] = None,
+    control_planes: Annotated[int, typer.Option(metavar="N", help="How many: 1, 3 or 5.")] = 1,
+    workers: Annotated[int, typer.Option(metavar="N", help="How many.")] = 1,
+    cpus: Annotated[int, typer.Option(metavar="N", help="Of each machine.")] = 2,
+    memory: Annotated[int, typer.Option(metavar="MIB", help="Of each machine.")] = 3072,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Give each phase so long.")] = (
+        DEFAULT_TIMEOUT
+    ),
+) -> None:
+    """Bring up a confidential cluster on this machine, and print where its kubeconfig is.
+
+    Real machines with a TPM each boot the measured node image. The first one is attested before it gets a secret, and
+    lets in those that prove the same; in the end every node is verified. Without hardware that encrypts memory nothing
+    of it is confidential to who runs this machine, and every verdict says so.
+
+    Whoever is interrupted repeats the command: it goes on where it was.
+    """
+    from constellation_cli.terminal import say
+    from constellation_engine.local_cluster import ClusterSpec, bring_up
+    from constellation_engine.local_cluster import Workspace as Folder
+    from constellation_engine.node_image.image_folder import ImageFolder
+    from constellation_engine.node_image.local_images import default_folder
+
+    chosen = ImageFolder.open(image or default_folder() / "qemu-vtpm-release").path
+    spec = ClusterSpec(image=chosen.resolve(), control_planes=control_planes, workers=workers, cpus=cpus, memory=memory)
+    folder = workspace_folder(workspace)
+    cluster = Folder.create(folder, spec)
+
+    def tell(step: Step) -> None:
+        say(f"{step.seconds:6.1f} s", str(step))
+
+    bring_up(cluster, report=tell, timeout=timeout)
+    say("next", f"kubectl --kubeconfig {cluster.kubeconfig} get nodes")
+    sys.stdout.write(f"{cluster.kubeconfig}\n")
+    sys.stdout.flush()
