@@ -56,7 +56,8 @@ class Operation(Call, Generic[M]):
     """An operation on a resource.
 
     Attributes:
-        config: what the user wrote, with defaults, and with the write-only values that no plan or state has.
+        config: what the user wrote, with defaults, and with the write-only values that no plan or state has. To `read`,
+            which is not told it, the state.
         identity: what Terraform knows the resource by, if it knows identities and the resource has one.
         saved: what `save` was given last.
     """

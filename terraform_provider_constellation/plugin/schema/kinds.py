@@ -15,6 +15,7 @@ A kind loads values of Terraform for the author, and dumps the author's. Null an
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -91,7 +92,7 @@ class Kind:
     wire_type: Type
 
     def load(self, value: Value) -> Any:  # noqa: ANN401 - what the annotation says
-        """A value of Terraform, neither null nor unknown, as the author sees it."""
+        """A value of Terraform, neither null nor unknown, as the author sees it, and may change it."""
         return value
 
     def dump(self, value: Any) -> Value:  # noqa: ANN401 - what the annotation says
@@ -212,6 +213,10 @@ class Dynamic(Kind):
     """`Any`: the configuration decides about the type. The value keeps it, for as long as nobody replaces the value."""
 
     wire_type = Primitive.DYNAMIC
+
+    def load(self, value: Value) -> Any:  # noqa: ANN401
+        """The value with its type; a copy, for what is in it may be changed."""
+        return copy.deepcopy(value)
 
     def dump(self, value: Any) -> Value:  # noqa: ANN401
         """With the type that it came with, or that it would have in a configuration."""

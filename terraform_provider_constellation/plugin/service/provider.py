@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from terraform_provider_constellation.plugin.call import Call, Lease
@@ -64,7 +65,7 @@ class ProviderCalls:
     async def answer(self, call: str, request: Any) -> Any:  # noqa: ANN401 - a message of the protocol
         """Answer a call that has one answer. An exception becomes part of it."""
         try:
-            return await getattr(self, _method(call))(request)
+            return await self._method(call)(request)
         except Exception as error:  # noqa: BLE001 - the answer is the only way to say it
             schema = self._schema(call, getattr(request, "type_name", ""))
             response: Message = getattr(pb, call).Response(diagnostics=messages(diagnosed(error), schema))
@@ -80,7 +81,10 @@ class ProviderCalls:
 
     def knows(self, call: str) -> bool:
         """Whether there is a method for a call."""
-        return hasattr(self, _method(call))
+        return hasattr(self, _name(call))
+
+    def _method(self, call: str) -> Any:  # noqa: ANN401 - a method
+        return getattr(self, _name(call))
 
     # What there is.
 
@@ -276,7 +280,8 @@ class ProviderCalls:
         return await functions.call(self._functions[request.name], request)
 
 
-def _method(call: str) -> str:
+@cache
+def _name(call: str) -> str:
     """`PlanResourceChange` is `plan_resource_change`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", call).lower()
 

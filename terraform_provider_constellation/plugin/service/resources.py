@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from terraform_provider_constellation.plugin.planning.merge import merge
 from terraform_provider_constellation.plugin.planning.promises import reconciled
 from terraform_provider_constellation.plugin.planning.unknowns import unknown_paths, without_unknowns
 from terraform_provider_constellation.plugin.planning.validation import problems, write_only_problems
+from terraform_provider_constellation.plugin.resource import Resource
 from terraform_provider_constellation.plugin.schema.declarations import schema_of
 from terraform_provider_constellation.plugin.schema.timeouts import Timeouts, parse_duration
 from terraform_provider_constellation.plugin.service.diagnostics import diagnosed, messages, path_message
@@ -33,7 +33,7 @@ from terraform_provider_constellation.plugin.wire.values import read, write
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from terraform_provider_constellation.plugin.resource import Resource
+    from terraform_provider_constellation.plugin.schema.model import Model
     from terraform_provider_constellation.plugin.wire.types import Value
 
     Values = dict[str, Value]
@@ -64,10 +64,12 @@ class ResourceCalls:
             return await self._plan_delete(request, prior)
         config = config_of(self.schema, request.config)
         merged = merge(self.schema, config, prior)
+        if type(self.resource).plan is Resource.plan:  # it has no say
+            return self._plan_message(merged.values, merged.replacements, request.prior_private)
         change = Change(
             config=self.schema.load(with_defaults(self.schema, config)),
             prior=None if prior is None else self.schema.load(prior),
-            planned=self.schema.load(copy.deepcopy(merged.values)),
+            planned=self.schema.load(merged.values),
             replacements=merged.replacements,
             private=private_of(request.prior_private),
             stopping=self.stopping,
@@ -75,12 +77,19 @@ class ResourceCalls:
         )
         deferred = await self._planned(change)
         planned = reconciled(self.schema, self.schema.dump(change.planned), merged.values)
+        response = self._plan_message(planned, change.replacements, private_bytes(change.private))
+        response.diagnostics.extend(messages(change.warnings, self.schema))
+        if deferred:
+            response.deferred.CopyFrom(deferred)
+        return response
+
+    def _plan_message(
+        self, planned: Values, replacements: list[Path], private: bytes
+    ) -> pb.PlanResourceChange.Response:
         return pb.PlanResourceChange.Response(
             planned_state=write(planned, self.schema.type),
-            requires_replace=[path_message(path) for path in change.replacements],
-            planned_private=private_bytes(change.private),
-            diagnostics=messages(change.warnings, self.schema),
-            deferred=deferred,
+            requires_replace=[path_message(path) for path in replacements],
+            planned_private=private,
             planned_identity=self.identity_message(planned),
         )
 
@@ -110,7 +119,8 @@ class ResourceCalls:
         """Do what was planned. Whatever happens, the answer says what is there."""
         prior, planned = values_of(self.schema, request.prior_state), values_of(self.schema, request.planned_state)
         config = config_of(self.schema, request.config)
-        operation: Operation[Any] = self.operation(request.planned_private, request.planned_identity, config)
+        wanted = self.schema.load(with_defaults(self.schema, config))
+        operation = self.operation(request.planned_private, request.planned_identity, wanted)
         found = []
         try:
             state = await self._applied(prior, planned, operation)
@@ -134,7 +144,7 @@ class ResourceCalls:
             async with self._limit("delete", before):
                 await resource.delete(before, operation)
             return None
-        plan = load(copy.deepcopy(planned))
+        plan = load(planned)
         if prior is None:
             async with self._limit("create", plan):
                 return await resource.create(plan, operation)
@@ -152,9 +162,9 @@ class ResourceCalls:
     async def read(self, request: pb.ReadResource.Request) -> pb.ReadResource.Response:
         """See what has become of a resource."""
         state = values_of(self.schema, request.current_state)
-        operation = self.operation(request.private, request.current_identity, state or {})
+        known = self.schema.load(state or {})
+        operation = self.operation(request.private, request.current_identity, known)
         operation.deferral_allowed = request.client_capabilities.deferral_allowed
-        known = self.schema.load(copy.deepcopy(state or {}))
         try:
             async with self._limit("read", known):
                 new = await self.resource.read(known, operation)
@@ -172,10 +182,10 @@ class ResourceCalls:
             new_identity=self.identity_message(values),
         )
 
-    def operation(self, private: bytes, identity: pb.ResourceIdentityData, config: Values) -> Operation[Any]:
+    def operation(self, private: bytes, identity: pb.ResourceIdentityData, config: Model) -> Operation[Any]:
         """What the resource is told about an operation."""
         return Operation(
-            config=self.schema.load(with_defaults(self.schema, config)),
+            config=config,
             identity=self._identity(identity),
             private=private_of(private),
             stopping=self.stopping,
@@ -186,8 +196,11 @@ class ResourceCalls:
         if values is None or self.resource.identity is None:
             return None
         schema = schema_of(self.resource.identity)
-        identity = self.resource.identify(self.schema.load(values))
-        named = schema.dump(identity) if identity is not None else {}
+        if type(self.resource).identify is Resource.identify:
+            named = {name: values.get(name) for name in schema.attributes}
+        else:
+            identity = self.resource.identify(self.schema.load(values))
+            named = schema.dump(identity) if identity is not None else {}
         is_known = not any(unknown_paths(named, Path())) and any(value is not None for value in named.values())
         return pb.ResourceIdentityData(identity_data=write(named, schema.type)) if is_known else None
 

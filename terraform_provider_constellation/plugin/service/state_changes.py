@@ -47,7 +47,7 @@ async def import_state(
     calls: ResourceCalls, request: pb.ImportResourceState.Request
 ) -> pb.ImportResourceState.Response:
     """Find a resource that exists."""
-    operation = calls.operation(b"", request.identity, {})
+    operation = calls.operation(b"", request.identity, calls.schema.load({}))
     operation.deferral_allowed = request.client_capabilities.deferral_allowed
     try:
         state = await calls.resource.import_state(request.id, operation)
@@ -77,7 +77,7 @@ async def move(calls: ResourceCalls, request: pb.MoveResourceState.Request) -> p
         values=stored(request.source_state),
         private=private_of(request.source_private),
     )
-    operation = calls.operation(b"", pb.ResourceIdentityData(), {})
+    operation = calls.operation(b"", pb.ResourceIdentityData(), calls.schema.load({}))
     values = calls.schema.dump(await calls.resource.move(source, operation))
     return pb.MoveResourceState.Response(
         target_state=write(values, calls.schema.type),
