@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from node_agent.disk.allowed import DATA_OFFSET, ITERATIONS, KEY_SLOTS_SIZE, LABEL, SECTOR_SIZE, SLOT, TOKEN_TYPE
@@ -22,11 +23,11 @@ from node_agent.disk.programs import path_of, readable, run
 from node_agent.errors import PermanentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from uuid import UUID
 
     from constellation_core.keys.secret import Secret
 
+MAPPINGS: Final = Path("/dev/mapper")
 KEY_LENGTH: Final = 32
 WRONG_KEY: Final = 2
 """Code of `cryptsetup` when no key slot opens."""
@@ -141,5 +142,9 @@ def _bytes(key: Secret) -> bytes:
 
 
 async def close(name: str) -> None:
-    """Close a mapping."""
-    await run(("cryptsetup", "close", name))
+    """Close a mapping, and what killed programs left of one; nothing where there is none."""
+    if (MAPPINGS / name).exists():
+        await run(("cryptsetup", "close", name))
+    for left in (MAPPINGS / f"{name}_dif", *MAPPINGS.glob("temporary-cryptsetup-*")):
+        if left.exists():
+            await run(("dmsetup", "remove", "--retry", left.name))

@@ -69,8 +69,8 @@ class StateDisk:
     ) -> None:
         self._device = device
         self._name = name
-        self._mapping = Path("/dev/mapper", name)
-        self._mount_point = mount_point
+        self._mapping = luks.MAPPINGS / name
+        self.mount_point = mount_point
         self._binds = binds
         self._prepared: _Prepared | None = None
 
@@ -163,8 +163,8 @@ class StateDisk:
         Raises:
             PermanentError: it cannot be mounted.
         """
-        await file_system.unmount(self._mount_point, self._binds)
-        await file_system.mount(self._mapping, self._mount_point, self._binds)
+        await file_system.unmount(self.mount_point, self._binds)
+        await file_system.mount(self._mapping, self.mount_point, self._binds)
 
     async def grow(self) -> None:
         """Let the mounted file system take all room that the open disk has.
@@ -181,9 +181,8 @@ class StateDisk:
             PermanentError: somebody still uses it.
         """
         self._forget()
-        await file_system.unmount(self._mount_point, self._binds)
-        if self._mapping.exists():
-            await luks.close(self._name)
+        await file_system.unmount(self.mount_point, self._binds)
+        await luks.close(self._name)
 
     async def _open(self, header: HeaderInMemory, key: Secret) -> None:
         try:

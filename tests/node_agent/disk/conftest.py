@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 SIZE = 256 << 20
+PLAIN_TEXT = b"a text that nobody else has written "
+ADOPTED = Path("/run/adopted.raw")
 
 
-def output_of(*command: str | Path) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def output_of(*command: str | Path, stdin: bytes = b"") -> str:
+    return subprocess.run(command, check=True, input=stdin, capture_output=True).stdout.decode().strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +82,32 @@ async def disk(raw: RawDisk, tmp_path: Path, binds: tuple[Path, ...]) -> AsyncIt
 @pytest.fixture
 def key() -> Secret:
     """The key that the cluster has for the disk."""
-    return Secret.random(32)
+    return Secret(hashlib.sha256(b"the key of the state disk").digest())
+
+
+@pytest.fixture
+async def adopted(disk: StateDisk, raw: RawDisk, key: Secret) -> StateDisk:
+    """A disk that a cluster has adopted, closed. It is made once: each test of it has a copy."""
+    if not ADOPTED.exists():  # noqa: ASYNC240 - it is in memory
+        await disk.prepare()
+        await disk.mount()
+        disk.mount_point.joinpath("file").write_bytes(PLAIN_TEXT * 4096)
+        await disk.adopt(key, "a1b2c3")
+        await disk.close()
+        os.sync()
+        copy_sparse(raw.file, ADOPTED)
+    copy_sparse(ADOPTED, raw.file)
+    output_of("blockdev", "--flushbufs", raw.device)
+    return disk
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy what is not a hole."""
+    with source.open("rb") as reader, target.open("r+b" if target.exists() else "wb") as writer:
+        writer.truncate(SIZE)
+        end = 0
+        with suppress(OSError):  # no data behind the last
+            while True:
+                start = os.lseek(reader.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
+                os.pwrite(writer.fileno(), os.pread(reader.fileno(), end - start, start), start)

@@ -22,6 +22,8 @@ from tests.node_agent.disk.headers import UUID_TEXT, recorded, write_area
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from node_agent import parts
+
 UUID_OF_DISK = UUID(UUID_TEXT)
 AREA = write_area(recorded())
 SECTOR = 512
@@ -44,6 +46,10 @@ def write(device: Path, offset: int, content: bytes) -> None:
 
 def last_change(device: Path) -> int:
     return device.stat().st_mtime_ns
+
+
+def as_the_agent_sees_it(device: Path) -> parts.StateDisk:
+    return StateDisk(device, name="no-such-mapping", mount_point=device / "none", binds=())
 
 
 def test_an_empty_disk_is_new(device: Path) -> None:
@@ -95,7 +101,7 @@ async def test_another_disk_is_foreign_and_left_alone(device: Path, other: str) 
     state = examine(device)
     assert (state.kind, bool(state.reason)) == (DiskKind.FOREIGN, True)
     with pytest.raises(PermanentError, match="expected a state disk that is new or unfinished") as raised:
-        await StateDisk(device, name="no-such-mapping", mount_point=device / "none", binds=()).prepare()
+        await as_the_agent_sees_it(device).prepare()
     assert raised.value.hint
     assert last_change(device) == before
 
@@ -103,12 +109,12 @@ async def test_another_disk_is_foreign_and_left_alone(device: Path, other: str) 
 async def test_an_initialized_disk_is_not_formatted(device: Path) -> None:
     put_header(device, AREA)
     with pytest.raises(PermanentError, match="got one that is initialized"):
-        await StateDisk(device, name="no-such-mapping", mount_point=device / "none", binds=()).prepare()
+        await as_the_agent_sees_it(device).prepare()
 
 
 async def test_a_disk_that_is_not_prepared_is_not_adopted(device: Path) -> None:
     with pytest.raises(PermanentError, match="expected a disk that was prepared"):
-        await StateDisk(device).adopt(Secret.random(32), "abc")
+        await as_the_agent_sees_it(device).adopt(Secret.random(32), "abc")
 
 
 def test_a_small_disk_is_refused_with_both_sizes(device: Path) -> None:

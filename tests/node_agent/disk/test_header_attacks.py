@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,12 @@ from constellation_core.keys.secret import Secret
 from node_agent.disk import StateDisk, programs
 from node_agent.disk.allowed import mismatches
 from node_agent.disk.header import parse_header
+from node_agent.disk.luks import HeaderInMemory
 from node_agent.errors import PermanentError
 from tests.node_agent.disk.headers import recorded, write_area
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Path_ = tuple[str | int, ...]
 
@@ -169,3 +170,10 @@ def test_no_field_may_have_another_value(path: Path_, value: object) -> None:
         return
     place[path[-1]] = value
     assert mismatches(parse_header(write_area(metadata)))
+
+
+@pytest.mark.parametrize("length", [1, 31, 33, 64])
+async def test_a_key_of_another_length_is_refused(length: int) -> None:
+    """`cryptsetup` would take a part of a longer one."""
+    with HeaderInMemory() as header, pytest.raises(PermanentError, match=f"key of 32 bytes .* got {length}"):
+        await header.open(Path("/dev/null"), "no-such-mapping", Secret.random(length))
