@@ -9,6 +9,7 @@ import base64
 import os
 import signal
 import subprocess
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -119,15 +120,13 @@ def nodes() -> Iterator[tuple[Node, Node]]:
 def node(number: int) -> Iterator[Node]:
     space, pod = Namespace(f"node{number}"), Namespace(f"pod{number}")
     link(space, "port0", pod, "eth0")
-    for command in (
+    space.ip(
         "link add cni0 type bridge",
         "link set port0 master cni0",
         "link set cni0 up",
         f"addr add 10.244.{number}.1/24 dev cni0",
-    ):
-        space.ip(command)
-    pod.ip(f"addr add 10.244.{number}.2/24 dev eth0")
-    pod.ip(f"route add default via 10.244.{number}.1")
+    )
+    pod.ip(f"addr add 10.244.{number}.2/24 dev eth0", f"route add default via 10.244.{number}.1")
     with space.entered():
         made = Mesh(tcp_ports=(6443,))
     try:
@@ -286,6 +285,32 @@ def test_without_the_interface_nothing_leaves(nodes: tuple[Node, Node]) -> None:
 
     wait_for([Condition("the packet was dropped", check)], timeout=TIMEOUT)
     assert "constellation0" not in one.space.run("ip", "link")
+
+
+def test_nothing_leaves_in_clear_while_everything_changes(nodes: tuple[Node, Node]) -> None:
+    one, other = nodes
+    one.start(other)
+    other.start(one)
+    one.space.ip(f"route add default via {other.outer}")  # a way out in clear
+    stop = threading.Event()
+
+    def send() -> None:
+        while not stop.is_set():
+            one.pod_space.send(one.pod, other.pod, PLAIN)
+
+    sending = threading.Thread(target=send)
+    with one.space.wire("eth0") as wire:
+        sending.start()
+        for _ in range(3):
+            one.set_peers()
+            one.do(one.mesh.close)
+            one.start(other)
+        stop.set()
+        sending.join()
+        seen = frames(wire, least=1)
+    assert all(is_wireguard(frame) or is_neighbourhood(frame) for frame in seen)
+    assert one.space.counted("leaked") > 0
+    delivers(one, other)
 
 
 def test_a_new_key_is_taken(nodes: tuple[Node, Node]) -> None:

@@ -58,7 +58,7 @@ class Namespace:
     def __init__(self, name: str) -> None:
         self.name = f"{name}-{os.getpid()}-{secrets.token_hex(2)}"
         subprocess.run(["ip", "netns", "add", self.name], check=True)
-        self.run("ip", "link", "set", "lo", "up")
+        self.ip("link set lo up")
 
     def close(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], check=True)
@@ -69,8 +69,8 @@ class Namespace:
         )
         return done.stdout
 
-    def ip(self, command: str) -> None:
-        self.run("ip", *command.split())
+    def ip(self, *commands: str) -> None:
+        self.run("ip", "-batch", "-", text="\n".join(commands))
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -188,7 +188,7 @@ def around_a_node() -> Iterator[Topology]:
         link(node, "eth0", outside, "eth0")
         link(node, "constellation0", peer, "mesh0")
         link(node, "port0", pod, "eth0")
-        for command in (
+        node.ip(
             "link add cni0 type bridge",
             "link set port0 master cni0",
             "link set cni0 up",
@@ -200,32 +200,30 @@ def around_a_node() -> Iterator[Topology]:
             f"route add {PODS} via {PEER_MESH} dev constellation0 onlink",
             "addr add 10.244.1.1/24 dev cni0",
             "addr add fd00:2::1/64 dev cni0 nodad",
-        ):
-            node.ip(command)
-        for command in (f"addr add {OUTSIDE}/24 dev eth0", "addr add fd00:1::2/64 dev eth0 nodad"):
-            outside.ip(command)
-        outside.ip(f"route add default via {NODE}")
-        outside.ip(f"-6 route add default via {NODE6}")
-        for command in (
+        )
+        outside.ip(
+            f"addr add {OUTSIDE}/24 dev eth0",
+            "addr add fd00:1::2/64 dev eth0 nodad",
+            f"route add default via {NODE}",
+            f"route add default via {NODE6}",
+        )
+        peer.ip(
             f"addr add {PEER_MESH}/32 dev mesh0",
             f"addr add {PEER_POD}/32 dev mesh0",
             f"route add {MESH} dev mesh0",
             f"route add default via {NODE_MESH} dev mesh0 onlink",
-        ):
-            peer.ip(command)
-        for command in (
+        )
+        pod.ip(
             f"addr add {POD}/24 dev eth0",
             "route add default via 10.244.1.1",
             f"addr add {POD6}/64 dev eth0 nodad",
-            "-6 route add default via fd00:2::1",
-        ):
-            pod.ip(command)
+            "route add default via fd00:2::1",
+        )
         yield Topology(node, outside, peer, pod)
 
 
 def link(one: Namespace, interface: str, other: Namespace, its_interface: str) -> None:
-    one.ip(f"link add {interface} type veth peer name {its_interface} netns {other.name}")
-    one.ip(f"link set {interface} up")
+    one.ip(f"link add {interface} type veth peer name {its_interface} netns {other.name}", f"link set {interface} up")
     other.ip(f"link set {its_interface} up")
 
 
