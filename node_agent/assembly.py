@@ -13,6 +13,7 @@ from constellation_core.roles import Role
 from node_agent.machine import Parts
 
 if TYPE_CHECKING:
+    from node_agent.device import NodeDevice
     from node_agent.image import ImageFacts
     from node_agent.metadata.record import Metadata
     from node_agent.metadata.source import MetadataSource
@@ -30,6 +31,12 @@ class RealAssembly:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def device(self, facts: ImageFacts) -> NodeDevice:
+        """Give the device of the image's platform."""
+        from node_agent.device import NodeDevice
+
+        return NodeDevice(facts.variant, self._settings.run, tpm=self._settings.tpm)
 
     def source(self, facts: ImageFacts) -> MetadataSource:
         """Give the source of metadata; all platforms so far have a config drive."""

@@ -92,12 +92,15 @@ class NodeDevice:
             raise PermanentError(f"cluster ID: expected {CLUSTER_ID_SIZE} bytes, got {len(cluster_id)}")
         if self.marked(self.registers()):  # 1
             raise PermanentError("this boot belongs to a cluster already", hint="boot the machine again")
-        if Technology.TPM in self.variant.technologies:  # 2
+        self._extend(cluster_id)  # 2
+        write_public(self._cluster_id, f"{cluster_id.hex()}\n".encode("ascii"))
+
+    def _extend(self, cluster_id: bytes) -> None:
+        if Technology.TPM in self.variant.technologies:
             from attestation.tpm.client import Tpm  # noqa: PLC0415 - as above
 
             with self._turn, Tpm.open(*self._address) as tpm:
                 tpm.pcr_event(MARK_REGISTER, cluster_id)
-        write_public(self._cluster_id, f"{cluster_id.hex()}\n".encode("ascii"))
 
     @property
     def _address(self) -> tuple[str, ...]:

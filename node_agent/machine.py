@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -48,6 +49,9 @@ class Parts:
 
 class Assembly(Protocol):
     """Makes what a machine has, when it is needed."""
+
+    def device(self, facts: ImageFacts) -> NodeDevice:
+        """Give what speaks for the machine."""
 
     def source(self, facts: ImageFacts) -> MetadataSource:
         """Give the source of metadata on the platform of an image."""
@@ -197,6 +201,7 @@ class Machine:
         """
         with foreign_errors("the state disk"):
             membership.save(self.settings.state)
+            await asyncio.to_thread(os.sync)  # whatever Kubernetes wrote is there when the disk says that it is
         await self.insist(lambda: self.parts.disk.adopt(keys.disk, membership.short_id))
         self.membership = membership
         self.reporter.note(f"the state disk is the cluster's: {membership.short_id}")

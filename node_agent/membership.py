@@ -153,6 +153,11 @@ class Membership:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / FILE_NAME)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)  # the name has to be as durable as the bytes
+        finally:
+            os.close(descriptor)
 
     @classmethod
     def load(cls, state: Path) -> Membership:

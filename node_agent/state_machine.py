@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 
 from attestation.errors import AttestationError
 from node_agent.addresses import own_addresses, set_addresses
-from node_agent.device import NodeDevice
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
 from node_agent.loops import background, insist, words
@@ -30,6 +29,7 @@ from node_agent.parts import DiskKind
 from node_agent.phases import Phase
 
 if TYPE_CHECKING:
+    from node_agent.device import NodeDevice
     from node_agent.metadata.record import Metadata
     from node_agent.reporter import Reporter
     from node_agent.settings import Settings
@@ -90,7 +90,7 @@ class StateMachine:
         facts = ImageFacts.read(settings.image)
         reporter.know(image=facts.title, variant=facts.variant.value, debug=facts.profile is Profile.DEBUG)
         reporter.enter(Phase.STARTING, "looking for the device that speaks for this machine")
-        device = NodeDevice(facts.variant, settings.run, tpm=settings.tpm)
+        device = self._assembly.device(facts)
         registers = await self._registers(device)
         reporter.know(registers=registers)
         reporter.enter(Phase.METADATA, "who is this machine to be?")

@@ -340,6 +340,10 @@ class _Assembly:
 
     boot: Boot
 
+    def device(self, facts: ImageFacts) -> NodeDevice:
+        settings = self.boot.settings
+        return NodeDevice(facts.variant, settings.run, tpm=settings.tpm)
+
     def source(self, facts: ImageFacts) -> ConfigDrive:
         del facts
         return ConfigDrive(self.boot.settings.config_drive)
