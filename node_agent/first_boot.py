@@ -119,6 +119,8 @@ class FirstBoot:
     ) -> bool:
         """Initialise; False where that failed and nothing has happened."""
         machine = self._machine
+        if run.over:  # it began in the very moment in which this node tried to join
+            return False
         try:
             brought = machine.image.manifest.components if machine.image.manifest is not None else ()
             order = read_order(run.request, kubernetes=machine.facts.kubernetes, components=brought)

@@ -174,8 +174,9 @@ class StateMachine:
         while True:
             try:
                 await machine.parts.mesh.follow(self._settings.kubelet, machine.learn_peers)
-            except AgentError as error:
-                self._reporter.note(f"mesh: {words(error)}")
+            except Exception as error:  # noqa: BLE001 - what protects is in the kernel: a node that serves goes on
+                told = words(error) if isinstance(error, AgentError) else f"{type(error).__name__}: {error}"
+                self._reporter.note(f"mesh: {told}")
             await asyncio.sleep(FOLLOW_AGAIN)
 
     async def _watch_addresses(self) -> None:

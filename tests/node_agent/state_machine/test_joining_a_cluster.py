@@ -209,11 +209,19 @@ async def test_peers_that_are_learnt_are_kept(worker: FakeMachine, cluster: Fake
     assert cluster.tickets
 
 
-async def test_a_mesh_that_stops_to_follow_is_told_to_follow_again(
-    worker: FakeMachine, cluster: FakeJoinService, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        TemporaryError("the API server does not answer"),
+        PermanentError("the mesh was not started"),
+        ExceptionGroup("two at once", [ValueError("a bug"), ValueError("another")]),
+    ],
+)
+async def test_a_node_that_serves_goes_on_where_the_mesh_does_not_follow(
+    worker: FakeMachine, cluster: FakeJoinService, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr("node_agent.state_machine.FOLLOW_AGAIN", 0.01)
-    worker.moments.break_at("mesh.follow", TemporaryError("the API server does not answer"), times=2)
+    worker.moments.break_at("mesh.follow", error, times=2)
     async with worker.booted() as boot:
         await boot.until(lambda: boot.mesh.learnt, "a mesh that follows")
         assert boot.phases[-1] == Phase.SERVING
