@@ -64,9 +64,8 @@ class Namespace:
         subprocess.run(["ip", "netns", "del", self.name], check=True)
 
     def run(self, *command: str, text: str = "") -> str:
-        done = subprocess.run(
-            ["ip", "netns", "exec", self.name, *command], input=text, check=True, text=True, stdout=subprocess.PIPE
-        )
+        with self.entered():
+            done = subprocess.run(command, input=text, check=True, text=True, stdout=subprocess.PIPE)
         return done.stdout
 
     def ip(self, *commands: str) -> None:
