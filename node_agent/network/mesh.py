@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
+from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.keys.derivation import mesh_psk
-from node_agent.errors import AgentError, PermanentError, TemporaryError
+from node_agent.errors import AgentError, PermanentError
 from node_agent.network import endpoints, interface, keys, pod_network
 from node_agent.network.claims import Identity, Known, PodRange, judge
 from node_agent.network.firewall import Firewall
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from node_agent.parts import Peer
 
 REPAIR: Final = 60.0  # seconds between looks at what is in the kernel
+RETRY: Final = 5.0  # seconds after a look that failed
 RULES_EVERY: Final = 5  # looks; reading the rules back starts a program
 IDENTITIES: Final = "/apis/constellation.dev/v1/nodeidentities"
 NODES: Final = "/api/v1/nodes"
@@ -89,6 +91,7 @@ class Mesh:
         self._mtu = endpoints.mtu(())
         self._refusals: tuple[str, ...] = ()
         self._key_announced: bool | None = None
+        self._trouble: str | None = None
         self._followers: tuple[Follower[Identity], Follower[PodRange]] | None = None
         self._changing = asyncio.Lock()
 
@@ -97,7 +100,8 @@ class Mesh:
         """Why the peers are perhaps not those of the cluster; None if they are."""
         if self._followers is None:
             return "the nodes of the cluster are not followed"
-        return next((follower.missing for follower in self._followers if follower.missing is not None), None)
+        said = (self._trouble, *(follower.missing for follower in self._followers))
+        return next((words for words in said if words is not None), None)
 
     @property
     def key_announced(self) -> bool | None:
@@ -241,20 +245,24 @@ class Mesh:
 
     async def _keep(self, news: asyncio.Event, learnt: Callable[[Sequence[Peer]], None]) -> None:
         """Apply what is read, and what is there already again and again."""
-        looks = 0
-        while True:
+        for look in count(1):
             with suppress(TimeoutError):
-                async with asyncio.timeout(REPAIR):
+                async with asyncio.timeout(REPAIR if self._trouble is None else RETRY):
                     await news.wait()
             news.clear()
-            looks += 1
             try:
                 await self._apply(learnt)
-                if looks % RULES_EVERY == 0:
+                if look % RULES_EVERY == 0:
                     await self._rules.repair()
+                self._trouble = None
             except Exception as error:  # noqa: BLE001 - whoever keeps the mesh must not stop, and nobody would notice
-                _LOG.warning("the mesh stays as it is: %s", error, exc_info=not isinstance(error, AgentError))
-                await asyncio.sleep(error.delay if isinstance(error, TemporaryError) else 0)
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        said = f"the mesh stays as it is: {str(error) or type(error).__name__}"
+        if said != self._trouble:
+            _LOG.warning("%s", said, exc_info=None if isinstance(error, AgentError) else error)
+        self._trouble = said
 
     async def _apply(self, learnt: Callable[[Sequence[Peer]], None]) -> None:
         own, followers = self._started(), self._followers
@@ -284,10 +292,7 @@ class Mesh:
 
 
 def _check_apart(own: _Own, peers: Sequence[WantedPeer]) -> None:
-    keys_seen = {own.public_key}
-    networks = [IPv4Network(own.address)]
-    for peer in peers:
-        if peer.public_key in keys_seen or any(one.overlaps(other) for one in peer.allowed for other in networks):
-            raise PermanentError("peers: expected keys and addresses of their own, got two with the same")
-        keys_seen.add(peer.public_key)
-        networks += peer.allowed
+    keys_used = [own.public_key, *(peer.public_key for peer in peers)]
+    networks = sorted([IPv4Network(own.address), *(network for peer in peers for network in peer.allowed)])
+    if len(set(keys_used)) != len(keys_used) or any(one.overlaps(other) for one, other in pairwise(networks)):
+        raise PermanentError("peers: expected keys and addresses of their own, got two with the same")
