@@ -8,13 +8,15 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from terraform_provider_constellation.plugin.errors import ProviderError, WireError
+from terraform_provider_constellation.plugin.errors import Problem, ProviderError, WireError
 from terraform_provider_constellation.plugin.planning.defaults import with_defaults
 from terraform_provider_constellation.plugin.planning.unknowns import unknown_paths
 from terraform_provider_constellation.plugin.wire.paths import Path
 from terraform_provider_constellation.plugin.wire.values import read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from terraform_provider_constellation.plugin.schema.model import Model
     from terraform_provider_constellation.plugin.schema.objects import ObjectSchema
     from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
@@ -60,10 +62,16 @@ def refuse_unknown(values: dict[str, Value]) -> None:
     Raises:
         ProviderError: something is not.
     """
+    for problem in unknown_problems(values):
+        raise ProviderError(problem.summary, problem.detail)
+
+
+def unknown_problems(values: dict[str, Value]) -> Iterator[Problem]:
+    """A problem, if something is still unknown that must not be."""
     unknown = ", ".join(map(str, unknown_paths(values, Path())))
     if unknown:
         detail = f"After the operation these values must be known: {unknown}. This is a mistake in the provider."
-        raise ProviderError("The provider left values unknown", detail)
+        yield Problem("The provider left values unknown", detail)
 
 
 def private_of(data: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from terraform_provider_constellation.plugin.call import Call, Change, Operation
-from terraform_provider_constellation.plugin.errors import DeferredError, ProviderError
+from terraform_provider_constellation.plugin.errors import DeferredError, Problem, ProviderError, WireError
 from terraform_provider_constellation.plugin.planning.defaults import with_defaults
 from terraform_provider_constellation.plugin.planning.merge import merge
 from terraform_provider_constellation.plugin.planning.promises import reconciled
@@ -24,6 +24,7 @@ from terraform_provider_constellation.plugin.service.requests import (
     private_bytes,
     private_of,
     refuse_unknown,
+    unknown_problems,
     values_of,
 )
 from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
@@ -121,14 +122,14 @@ class ResourceCalls:
         config = config_of(self.schema, request.config)
         wanted = self.schema.load(with_defaults(self.schema, config))
         operation = self.operation(request.planned_private, request.planned_identity, wanted)
-        found = []
+        found: list[Problem] = []
         try:
             state = await self._applied(prior, planned, operation)
-            values = None if state is None else reconciled(self.schema, self.schema.dump(state), planned)
-            refuse_unknown(values or {})
         except Exception as error:  # noqa: BLE001 - the user must not lose what is there, whatever went wrong
-            found = [*diagnosed(error)]
-            values = self._remains(operation, prior, planned)
+            found += diagnosed(error)
+            state = operation.saved
+        failed_untouched = found and state is None
+        values = prior if failed_untouched else self._stored(state, planned, found)
         return pb.ApplyResourceChange.Response(
             new_state=write(values, self.schema.type),
             private=private_bytes(operation.private) if values is not None else b"",
@@ -151,13 +152,19 @@ class ResourceCalls:
         async with self._limit("update", plan):
             return await resource.update(load(prior), plan, operation)
 
-    def _remains(self, operation: Operation[Any], prior: Values | None, planned: Values | None) -> Values | None:
-        """The state after a failure: what the resource saved last, or what was there."""
-        if operation.saved is None:
-            return prior
-        saved = reconciled(self.schema, self.schema.dump(operation.saved), planned)
-        remains: Values = without_unknowns(saved)
-        return remains
+    def _stored(self, state: Model | None, planned: Values | None, found: list[Problem]) -> Values | None:
+        """A state as Terraform stores it. If the provider's is unusable, the plan says best what is there."""
+        if state is None:
+            return None
+        try:
+            values = reconciled(self.schema, self.schema.dump(state), planned)
+        except WireError as error:
+            found += diagnosed(error)
+            values = planned or {}
+        if not found:
+            found += unknown_problems(values)
+        stored: Values = without_unknowns(values)
+        return stored
 
     async def read(self, request: pb.ReadResource.Request) -> pb.ReadResource.Response:
         """See what has become of a resource."""

@@ -132,6 +132,13 @@ def test_a_mistake_of_the_provider_is_no_traceback(tool: Tool) -> None:
     assert "Traceback" not in text
 
 
+def test_a_state_that_cannot_be_stored_loses_nothing(tool: Tool, books: Books) -> None:
+    tool.write('resource "zoo_cage" "a" {\n  name = "a"\n  behaviour = "nonsense"\n}')
+    assert "Revision: expected text, got int." in tool.apply().text
+    assert tool.instance()["status"] == "tainted"
+    assert len(books.load()) == 1
+
+
 def test_a_time_limit_of_the_user_holds(tool: Tool) -> None:
     tool.write("""
 resource "zoo_cage" "a" {

@@ -157,6 +157,8 @@ class Cages(Resource[Cage]):
             raise ProviderError("The door does not close", "The cage is there, but open.", at="behaviour")
         if plan.behaviour == "broken":
             raise RuntimeError("the hammer broke")
+        if plan.behaviour == "nonsense":
+            vars(cage)["revision"] = 5
         if plan.behaviour == "slow":
             self.books.touch("started")
             await call.stopping.wait()
@@ -216,7 +218,7 @@ class Cages(Resource[Cage]):
 
     def _store(self, cage: Cage, call: Operation[Cage]) -> None:
         call.private["code"] = hashlib.sha256((call.config.code_wo or "").encode()).hexdigest()
-        what = {"name": cage.name, "climate": cage.climate, "labels": cage.labels, "revision": cage.revision}
+        what = {name: vars(cage)[name] for name in ("name", "climate", "labels", "revision")}
         self.books.save(self.books.load() | {cage.id: what | {"code": call.private["code"]}})
 
 
