@@ -14,6 +14,7 @@
 7. It is written down that nothing more has to be done.
 
 A boot that finds 2 without 7 does 3 to 7 again. What happens in memory is lost by then, and needed by none of them.
+Within one boot nothing is tried twice: programs of the first attempt may still run, and only a boot ends them all.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 COMPONENTS: Final = Path("/usr/lib/constellation/image/components.json")
 CONTAINERD: Final = "containerd.service"
 KUBELET: Final = "kubelet.service"
+ATTEMPT: Final = Path("/run/constellation/kubernetes-attempt")
+"""Is there when this boot has begun to set Kubernetes up."""
 
 
 class Kubernetes:
@@ -69,16 +72,6 @@ class Kubernetes:
         self._patience = patience or Patience.of(PROCESSORS.read_text(encoding="utf-8", errors="replace"))
         self._components = components
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether an earlier boot has made this machine a node. The state disk is mounted.
-
-        Raises:
-            PermanentError: what was written down is not ours.
-        """
-        found = setup.load()
-        return found is not None and found.kind is Kind.FINISHED
-
     async def init(self, plan: ClusterPlan, report: Report) -> bytes:
         """Make a cluster, with our objects in it.
 
@@ -96,25 +89,28 @@ class Kubernetes:
         await self._begin(init_setup(plan, self._patience), report)
         return ADMIN.read_bytes()
 
-    async def join(self, plan: JoinPlan, report: Report) -> None:
+    async def join(
+        self, plan: JoinPlan, report: Report, *, resumable: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Join a cluster.
 
         Args:
             plan: what a ticket says.
             report: takes progress.
+            resumable: awaited when all is on the disk that `start_kubelet` needs to go on, and the cluster knows of
+                nothing yet. From then on the disk must not be formatted again: a member of etcd that forgot what it
+                voted for can stop a cluster of two.
 
         Raises:
-            TemporaryError: the cluster does not let the node in now.
             PermanentError: the image is not the cluster's, the ticket is not for us, or a program fails.
         """
         self._check_components(plan.components, plan.kubernetes_version)
-        await self._begin(join_setup(plan, self._patience), report)
+        await self._begin(join_setup(plan, self._patience), report, resumable)
 
     async def start_kubelet(self, report: Report) -> None:
         """Start what an earlier boot has set up; finish it where that did not.
 
         Raises:
-            TemporaryError: as `join`.
             PermanentError: nothing was set up, or a program fails.
         """
         found = setup.load()
@@ -135,14 +131,17 @@ class Kubernetes:
         measured = measured_components(self._components)
         check_components(measured=measured, wanted=wanted, kubernetes_version=kubernetes_version)  # 1
 
-    async def _begin(self, work: Setup, report: Report) -> None:
+    async def _begin(self, work: Setup, report: Report, resumable: Callable[[], Awaitable[None]] | None = None) -> None:
         before = setup.load()
         if before is None or before.kind is not Kind.JOIN:
             await asyncio.to_thread(setup.clear)  # else data of another etcd would look like this node's membership
         await asyncio.to_thread(setup.save, work)  # 2
+        if resumable is not None:
+            await resumable()
         await self._carry_out(work, report)
 
     async def _carry_out(self, work: Setup, report: Report) -> None:
+        _once_a_boot()
         is_member = setup.is_member(work)
         if not is_member:
             await asyncio.to_thread(setup.clear)  # 3
@@ -150,8 +149,8 @@ class Kubernetes:
         await self._start_containerd(report)  # 4
         if is_member:
             await self._systemctl("start", KUBELET)
-        elif work.kind is Kind.JOIN:
-            await self._place_authority(work, report)
+        if work.kind is Kind.JOIN:
+            await self._place_authority(work, report)  # a cluster of two answers when this member of etcd is back
         await self._run_kubeadm(work, report, is_member=is_member)  # 5
         if work.objects is not None:
             await apply_objects(work.objects, patience=self._patience, report=report)  # 6
@@ -172,7 +171,7 @@ class Kubernetes:
                 await run_kubeadm(work.kind, documents, is_member=is_member, patience=self._patience, report=report)
             except TemporaryError as error:
                 if time.monotonic() + error.delay > end:
-                    raise
+                    raise PermanentError(str(error), hint=error.hint) from None
                 report(f"{error}; again in {error.delay:g} s")
                 await asyncio.sleep(error.delay)
             else:
@@ -185,3 +184,12 @@ class Kubernetes:
 
     async def _systemctl(self, *arguments: str) -> None:
         await run([PROGRAMS / "systemctl", *arguments], time_limit=4 * self._patience.call_timeout)
+
+
+def _once_a_boot() -> None:
+    try:
+        ATTEMPT.touch(exist_ok=False)
+    except FileExistsError:
+        raise PermanentError(
+            "Kubernetes was not set up in the first attempt of this boot", hint="the next boot begins anew"
+        ) from None

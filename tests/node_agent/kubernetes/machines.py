@@ -164,6 +164,13 @@ class Machine:
         assert process.returncode == 0, f"{command}: {said[-3000:]}{complained[-3000:]}"
         return said
 
+    def complaint(self, *command: str) -> str:
+        """Run a program in it that fails; give what it says about that."""
+        process = self.start(*command)
+        _, complained = process.communicate(timeout=600)
+        assert process.returncode != 0
+        return complained
+
     def agent(self, *arguments: str) -> list[str]:
         """Run a part of the agent in it; `inside` says which there are."""
         return [_python(), str(HERE / "inside.py"), *arguments]

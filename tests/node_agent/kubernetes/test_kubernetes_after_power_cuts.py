@@ -70,12 +70,13 @@ def test_a_control_plane_that_was_a_member_already_joins_again(segment: Segment,
             assert "control-plane-1" in second.kubectl("get", "nodes")
 
 
-def test_a_worker_joins_again(segment: Segment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["resumable", "preflight"])
+def test_a_worker_joins_again(segment: Segment, tmp_path: Path, line: str) -> None:
     with Machine("control-plane-0", 1, tmp_path / "a", segment) as first:
         first.run(*init(first))
         with Machine("worker-0", 2, tmp_path / "b", segment) as worker:
             issue_ticket(first, worker, "worker")
-            worker.cut_power_at("preflight", *join(worker, "worker"))
+            worker.cut_power_at(line, *join(worker, "worker"))
         tear(worker.disk)
         with Machine("worker-0", 2, tmp_path / "b", segment) as worker:
             worker.run(*worker.agent("start"))
@@ -91,3 +92,13 @@ def test_a_finished_node_only_starts(segment: Segment, tmp_path: Path) -> None:
         machine.run(*machine.agent("start"))
         assert (machine.disk / "etc/kubernetes/pki/ca.crt").read_bytes() == before
         assert machine.run("cat", "/run/started").split() == ["seeded", "containerd"]
+
+
+def test_what_failed_is_tried_again_by_the_next_boot_alone(segment: Segment, tmp_path: Path) -> None:
+    with Machine("control-plane-0", 1, tmp_path, segment) as machine:
+        machine.run("rm", "/usr/bin/kubeadm")
+        assert "cannot run /usr/bin/kubeadm" in machine.complaint(*init(machine))
+        assert "the next boot begins anew" in machine.complaint(*machine.agent("start"))
+    with Machine("control-plane-0", 1, tmp_path, segment) as machine:
+        machine.run(*machine.agent("start"))
+        assert is_finished(machine)

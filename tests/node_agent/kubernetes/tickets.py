@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,24 +16,18 @@ from cryptography.x509.oid import NameOID
 
 from constellation_core.cluster_authority import ClusterAuthority
 from constellation_services.join.tickets import CONTROL_PLANE_FILES, OPTIONAL_FILES
-from constellation_services.join.tokens import GROUPS
 
 if TYPE_CHECKING:
     from tests.node_agent.kubernetes.machines import Machine
 
-SIGNS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-
-def issue_ticket(
-    control_plane: Machine, machine: Machine, role: str, *, lifetime: timedelta = timedelta(minutes=15)
-) -> dict[str, Any]:
+def issue_ticket(control_plane: Machine, machine: Machine, role: str) -> dict[str, Any]:
     """Write a ticket into a machine.
 
     Args:
         control_plane: whose cluster it is.
         machine: who joins.
         role: as what.
-        lifetime: of the bootstrap token.
     """
     kubernetes = control_plane.disk / "etc" / "kubernetes"
     authority = ClusterAuthority.load(kubernetes / "pki")
@@ -44,7 +37,6 @@ def issue_ticket(
         "version": f"v{control_plane.version or '1.36.4'}",
         "endpoint": f"{control_plane.address}:6443",
         "ca_hash": authority.ca_hash,
-        "token": publish_token(control_plane, lifetime),
         "certificate": authority.issue_client_certificate(
             key.public_key(), _subject(machine.name), at=datetime.now(UTC), lifetime=timedelta(days=365)
         )
@@ -62,24 +54,6 @@ def write_ticket(machine: Machine, ticket: dict[str, Any]) -> None:
     machine.ticket.write_text(json.dumps(ticket), encoding="utf-8")
 
 
-def publish_token(control_plane: Machine, lifetime: timedelta) -> str:
-    """Make the API server know a bootstrap token, as the join service does."""
-    first, second = _random(6), _random(16)
-    token = {
-        "token-id": first,
-        "token-secret": second,
-        "expiration": (datetime.now(UTC) + lifetime).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "usage-bootstrap-authentication": "true",
-        "usage-bootstrap-signing": "true",
-        "auth-extra-groups": GROUPS,
-    }
-    literals = [f"--from-literal={name}={value}" for name, value in token.items()]
-    kind = "--type=bootstrap.kubernetes.io/token"
-    name = f"bootstrap-token-{first}"
-    control_plane.kubectl("create", "secret", "generic", name, "--namespace=kube-system", kind, *literals)
-    return f"{first}.{second}"
-
-
 def _subject(node: str) -> x509.Name:
     return x509.Name(
         [
@@ -87,7 +61,3 @@ def _subject(node: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node}"),
         ]
     )
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(SIGNS) for _ in range(length))
