@@ -99,15 +99,16 @@ async def initialise(
         PeerNotAcceptedError: the machine did not boot the image.
         BringUpError: the node refused, failed, or took too long.
     """
-    said = "nobody listens on the init port"
+    said = ""
     try:
         async with asyncio.timeout(seconds):
             while True:
                 try:
                     done = await _ask(workspace, port, report)
                 except (PeerUnavailableError, StreamTerminatedError, ProtocolError, OSError) as error:
-                    said = str(error) or type(error).__name__
-                    report(f"waiting for the first node: {said}")
+                    before, said = said, str(error) or type(error).__name__
+                    if said != before:
+                        report(f"waiting for the first node: {said}")
                     await asyncio.sleep(_PAUSE)
                 else:
                     break
