@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (later_boot, "REFUSED", 0.05),
         (later_boot, "GRACE", 0.5),
         (loops, "FIRST_PAUSE", 0.01),
-        (machine_module, "PATIENCE", 0.5),
+        (machine_module, "PATIENCE", 20.0),
     ):
         monkeypatch.setattr(module, name, seconds)
 

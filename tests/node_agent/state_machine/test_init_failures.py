@@ -75,7 +75,10 @@ async def test_what_works_a_moment_later_is_tried_again(
     assert boot.said.count("not yet") == 1
 
 
-async def test_what_never_works_is_not_tried_for_ever(machine: FakeMachine, init_request: Requests) -> None:
+async def test_what_never_works_is_not_tried_for_ever(
+    machine: FakeMachine, init_request: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_agent.machine.PATIENCE", 0.3)
     machine.moments.break_at("kubernetes.init", TemporaryError("not yet"))
     async with machine.booted() as boot:
         with pytest.raises(GRPCError, match="not yet"):
