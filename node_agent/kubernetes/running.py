@@ -86,9 +86,10 @@ async def run(
     except TimeoutError:
         raise ProgramError(f"{name} did not end within {time_limit:g} s", said) from None
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if code:
         raise ProgramError(f"{name} failed with code {code}", said)
     return "\n".join(said)

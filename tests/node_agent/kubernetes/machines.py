@@ -44,7 +44,9 @@ _SYSTEMCTL: Final = f"""#!/bin/sh
 case "$*" in
     "start kubelet"|"restart kubelet"|"start kubelet.service")
         kill "$(cat /run/kubelet.pid 2>/dev/null)" 2>/dev/null
-        setsid /usr/bin/env -C / {{python}} {HERE}/stand_in_kubelet.py >>/var/log/kubelet.log 2>&1 & ;;
+        rm -f /run/kubelet.pid
+        setsid /usr/bin/env -C / {{python}} {HERE}/stand_in_kubelet.py >>/var/log/kubelet.log 2>&1 &
+        for _ in $(seq 200); do [ -s /run/kubelet.pid ] && break; sleep 0.05; done ;;
     "stop kubelet") kill "$(cat /run/kubelet.pid 2>/dev/null)" 2>/dev/null ;;
     "start containerd.service") echo containerd >> /run/started ;;
 esac
