@@ -155,7 +155,7 @@ def _write_facts(folder: Path, record: BuildRecord, public_key: bytes, component
         "image_version": record.version,
         "variant": record.variant.value,
         "profile": record.profile,
-        "kubernetes": record.kubernetes,
+        "kubernetes": f"v{record.kubernetes}",
     }
     (folder / "image.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="ascii")
     (folder / "image.pub").write_bytes(public_key)

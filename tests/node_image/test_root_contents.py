@@ -119,7 +119,7 @@ def test_facts_say_what_the_build_record_says(root: Path, release_image: ImageFo
         "image_version": record.version,
         "variant": record.variant.value,
         "profile": "release",
-        "kubernetes": record.kubernetes,
+        "kubernetes": f"v{record.kubernetes}",
     }
 
 
