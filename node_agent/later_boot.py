@@ -53,6 +53,8 @@ class LaterBoot:
         self._machine = machine
         self._disk = disk
         self._turn = asyncio.Lock()
+        self._waits = f"disk {disk} waits for a join service"
+        self._attempts: set[asyncio.Task[None]] = set()
         self._unlocked: asyncio.Future[tuple[Membership, ClusterKeys]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -64,8 +66,9 @@ class LaterBoot:
         machine = self._machine
         server = await self._listen() if machine.metadata.role is Role.CONTROL_PLANE else None
         await machine.protect()
-        recover = f", or for recovery on port {server.port}" if server is not None else ""
-        machine.reporter.enter(Phase.LOCKED, f"disk {self._disk} waits for a join service{recover}")
+        if server is not None:
+            self._waits += f", or for recovery on port {server.port}"
+        machine.reporter.enter(Phase.LOCKED, self._waits)
         try:
             async with background(self._rejoin()) as rejoining:
                 rejoining.add_done_callback(self._give_up)
@@ -94,7 +97,11 @@ class LaterBoot:
         """Open the disk with what an administrator gave; give the kubeconfig that is on it, if there is one."""
         async with open_provider(material) as provider:
             keys = await ClusterKeys.derive(provider, self._disk, None)
-        await self._unlock(keys, ())
+        # An administrator who hangs up must not leave a disk that is half open, or a mark and no node.
+        attempt = asyncio.create_task(self._unlock(keys, ()))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        await asyncio.shield(attempt)
         return kept_kubeconfig(self._machine.settings.state)
 
     async def _rejoin(self) -> None:
@@ -143,12 +150,13 @@ class LaterBoot:
             try:
                 membership = await self._open(keys)
                 await machine.mark(keys, membership.measurement_salt)  # 3
-            except AgentError as error:
+            except Exception as error:
                 if machine.marked:
                     self._unlocked.set_exception(error)
-                else:
-                    await machine.parts.disk.close()
-                    machine.reporter.enter(Phase.LOCKED, words(error))
+                    raise
+                machine.reporter.note(words(error) if isinstance(error, AgentError) else repr(error))
+                await machine.parts.disk.close()
+                machine.reporter.enter(Phase.LOCKED, self._waits)
                 raise
             known = {peer.name: peer for peer in (*membership.peers, *peers)}
             self._unlocked.set_result((membership.with_peers(known.values()), keys))

@@ -159,6 +159,31 @@ async def test_a_disk_that_is_open_is_not_open_to_others(node: FakeMachine, mast
                 await second
 
 
+@pytest.mark.parametrize("moment", ["disk.open", "disk.mount", "disk.grow"])
+async def test_an_administrator_who_hangs_up_leaves_nothing_half_open(
+    node: FakeMachine, master: MasterSecret, moment: str
+) -> None:
+    node.moments.cut_at(moment)
+    async with node.booted() as boot:
+        await boot.reached(Phase.LOCKED)
+        lost = asyncio.create_task(recover(boot, master))
+        await node.moments.dark.wait()
+        lost.cancel()
+        await asyncio.gather(lost, return_exceptions=True)
+        node.moments.go_on()
+        await boot.reached(Phase.SERVING)
+
+
+async def test_a_bug_while_unlocking_is_shown_and_the_node_waits_on(node: FakeMachine, master: MasterSecret) -> None:
+    node.moments.break_at("disk.open", ZeroDivisionError("a bug"), times=1)
+    async with node.booted() as boot:
+        await boot.reached(Phase.LOCKED)
+        assert (await refusal(boot, master)).status is Status.UNKNOWN
+        assert "ZeroDivisionError('a bug')" in boot.screen
+        await recover(boot, master)
+        await boot.reached(Phase.SERVING)
+
+
 async def test_a_recovery_secret_is_demanded_where_there_is_one(node: FakeMachine, master: MasterSecret) -> None:
     node.write_metadata(recovery_secret_hash=bcrypt.hashpw(RECOVERY_SECRET, bcrypt.gensalt(4)).decode())
     async with node.booted() as boot:
