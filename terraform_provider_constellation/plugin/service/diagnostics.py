@@ -39,7 +39,7 @@ def messages(problems: Iterable[Problem], schema: ObjectSchema | None = None) ->
     return [_message(problem, schema) for problem in problems]
 
 
-def diagnosed(error: Exception) -> tuple[Problem, ...]:
+def diagnosed(error: BaseException) -> tuple[Problem, ...]:
     """What an exception means to the user."""
     match error:
         case ProviderError():

@@ -8,14 +8,13 @@ import asyncio
 import re
 from datetime import UTC
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from terraform_provider_constellation.plugin.call import Call, Lease
-from terraform_provider_constellation.plugin.errors import DeferredError, SchemaError
+from terraform_provider_constellation.plugin.errors import DeferredError
 from terraform_provider_constellation.plugin.planning.validation import problems
-from terraform_provider_constellation.plugin.schema.declarations import schema_of
-from terraform_provider_constellation.plugin.schema.messages import identity_message, schema_message
 from terraform_provider_constellation.plugin.service import functions, state_changes
+from terraform_provider_constellation.plugin.service.catalogue import Catalogue
 from terraform_provider_constellation.plugin.service.diagnostics import diagnosed, messages
 from terraform_provider_constellation.plugin.service.requests import (
     config_of,
@@ -28,18 +27,12 @@ from terraform_provider_constellation.plugin.service.resources import ResourceCa
 from terraform_provider_constellation.plugin.wire import tfplugin6_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
 
-    from terraform_provider_constellation.plugin.declared import Declared
     from terraform_provider_constellation.plugin.provider import Provider
     from terraform_provider_constellation.plugin.schema.objects import ObjectSchema
-
-_RESERVED: Final = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioner"}
-_CAPABILITIES: Final = pb.ServerCapabilities(
-    plan_destroy=True, get_provider_schema_optional=True, move_resource_state=True
-)
 
 
 class ProviderCalls:
@@ -47,25 +40,23 @@ class ProviderCalls:
 
     Raises:
         SchemaError: Terraform would refuse a schema of the provider.
+
+    Attributes:
+        stopping: is set when Terraform is told to stop.
     """
 
     def __init__(self, provider: Provider[Any]) -> None:
         self.stopping = asyncio.Event()
         self._provider = provider
-        self._resources = {item.name: ResourceCalls(item, self.stopping) for item in provider.resources}
-        self._data = _by_name(provider, provider.data_sources)
-        self._ephemeral = _by_name(provider, provider.ephemeral_resources)
-        self._lists = _by_name(provider, provider.list_resources)
-        self._functions = {item.name: item for item in provider.functions}
-        _by_name(provider, provider.resources)
-        for name in self._lists:
-            if name not in self._resources or self._resources[name].resource.identity is None:
-                raise SchemaError(f"{name}: expected a managed resource with an identity, to list")
+        self._catalogue = Catalogue(provider)
+        self._resources = {
+            name: ResourceCalls(resource, self.stopping) for name, resource in self._catalogue.resources.items()
+        }
 
     async def answer(self, call: str, request: Any) -> Any:  # noqa: ANN401 - a message of the protocol
         """Answer a call that has one answer. An exception becomes part of it."""
         try:
-            return await self._method(call)(request)
+            return await getattr(self, _name(call))(request)
         except Exception as error:  # noqa: BLE001 - the answer is the only way to say it
             schema = self._schema(call, getattr(request, "type_name", ""))
             response: Message = getattr(pb, call).Response(diagnostics=messages(diagnosed(error), schema))
@@ -75,65 +66,34 @@ class ProviderCalls:
         """What a call is about, if there is such a thing."""
         if not name:
             return self._provider.schema
-        kinds = {"Data": self._data, "Ephemeral": self._ephemeral, "List": self._lists}
-        items = next((items for kind, items in kinds.items() if kind in call), self._resources)
+        ours = self._catalogue
+        kinds = {"Data": ours.data_sources, "Ephemeral": ours.ephemeral_resources, "List": ours.lists}
+        items = next((items for kind, items in kinds.items() if kind in call), ours.resources)
         return items[name].schema if name in items else None
 
     def knows(self, call: str) -> bool:
         """Whether there is a method for a call."""
         return hasattr(self, _name(call))
 
-    def _method(self, call: str) -> Any:  # noqa: ANN401 - a method
-        return getattr(self, _name(call))
-
     # What there is.
 
     async def get_metadata(self, _request: pb.GetMetadata.Request) -> pb.GetMetadata.Response:
-        """Names, so that Terraform need not ask for schemas."""
-        return pb.GetMetadata.Response(
-            server_capabilities=_CAPABILITIES,
-            resources=[pb.GetMetadata.ResourceMetadata(type_name=name) for name in self._resources],
-            data_sources=[pb.GetMetadata.DataSourceMetadata(type_name=name) for name in self._data],
-            ephemeral_resources=[pb.GetMetadata.EphemeralResourceMetadata(type_name=name) for name in self._ephemeral],
-            list_resources=[pb.GetMetadata.ListResourceMetadata(type_name=name) for name in self._lists],
-            functions=[pb.GetMetadata.FunctionMetadata(name=name) for name in self._functions],
-        )
+        """See `Catalogue.metadata`."""
+        return self._catalogue.metadata()
 
     async def get_provider_schema(self, _request: pb.GetProviderSchema.Request) -> pb.GetProviderSchema.Response:
-        """Schemas of everything."""
-        resources = {name: calls.resource for name, calls in self._resources.items()}
-        return pb.GetProviderSchema.Response(
-            server_capabilities=_CAPABILITIES,
-            provider=schema_message(self._provider.schema, computes=False),
-            resource_schemas={
-                name: schema_message(item.schema, version=item.version, deprecated=item.deprecated)
-                for name, item in resources.items()
-            },
-            data_source_schemas=_schemas(self._data),
-            ephemeral_resource_schemas=_schemas(self._ephemeral),
-            list_resource_schemas={
-                name: schema_message(item.schema, computes=False) for name, item in self._lists.items()
-            },
-            functions={name: functions.function_message(item) for name, item in self._functions.items()},
-        )
+        """See `Catalogue.schemas`."""
+        return self._catalogue.schemas()
 
     async def get_resource_identity_schemas(
         self, _request: pb.GetResourceIdentitySchemas.Request
     ) -> pb.GetResourceIdentitySchemas.Response:
-        """Schemas of identities."""
-        resources = {name: calls.resource for name, calls in self._resources.items()}
-        return pb.GetResourceIdentitySchemas.Response(
-            identity_schemas={
-                name: identity_message(schema_of(item.identity), version=item.identity_version)
-                for name, item in resources.items()
-                if item.identity
-            }
-        )
+        """See `Catalogue.identities`."""
+        return self._catalogue.identities()
 
     async def get_functions(self, _request: pb.GetFunctions.Request) -> pb.GetFunctions.Response:
-        """Signatures of functions."""
-        found = {name: functions.function_message(item) for name, item in self._functions.items()}
-        return pb.GetFunctions.Response(functions=found)
+        """See `Catalogue.signatures`."""
+        return self._catalogue.signatures()
 
     # The provider itself.
 
@@ -200,12 +160,12 @@ class ProviderCalls:
         self, request: pb.ValidateListResourceConfig.Request
     ) -> pb.ValidateListResourceConfig.Response:
         """Look at the filter of a list."""
-        schema = self._lists[request.type_name].schema
+        schema = self._catalogue.lists[request.type_name].schema
         return pb.ValidateListResourceConfig.Response(diagnostics=_validated(schema, request.config))
 
     def list_resource(self, request: pb.ListResource.Request) -> AsyncIterator[pb.ListResource.Event]:
         """See `state_changes.find`."""
-        return state_changes.find(self._lists[request.type_name], self._resources[request.type_name], request)
+        return state_changes.find(self._catalogue.lists[request.type_name], self._resources[request.type_name], request)
 
     # Data sources.
 
@@ -213,12 +173,12 @@ class ProviderCalls:
         self, request: pb.ValidateDataResourceConfig.Request
     ) -> pb.ValidateDataResourceConfig.Response:
         """Look at the configuration of a data source."""
-        schema = self._data[request.type_name].schema
+        schema = self._catalogue.data_sources[request.type_name].schema
         return pb.ValidateDataResourceConfig.Response(diagnostics=_validated(schema, request.config))
 
     async def read_data_source(self, request: pb.ReadDataSource.Request) -> pb.ReadDataSource.Response:
         """Read a data source."""
-        source = self._data[request.type_name]
+        source = self._catalogue.data_sources[request.type_name]
         call = Call(stopping=self.stopping, deferral_allowed=request.client_capabilities.deferral_allowed)
         try:
             found = await source.read(model_of(source.schema, request.config), call)
@@ -236,14 +196,14 @@ class ProviderCalls:
         self, request: pb.ValidateEphemeralResourceConfig.Request
     ) -> pb.ValidateEphemeralResourceConfig.Response:
         """Look at the configuration of an ephemeral resource."""
-        schema = self._ephemeral[request.type_name].schema
+        schema = self._catalogue.ephemeral_resources[request.type_name].schema
         return pb.ValidateEphemeralResourceConfig.Response(diagnostics=_validated(schema, request.config))
 
     async def open_ephemeral_resource(
         self, request: pb.OpenEphemeralResource.Request
     ) -> pb.OpenEphemeralResource.Response:
         """Make it."""
-        resource = self._ephemeral[request.type_name]
+        resource = self._catalogue.ephemeral_resources[request.type_name]
         lease = Lease(stopping=self.stopping)
         opened = await resource.open(model_of(resource.schema, request.config), lease)
         return pb.OpenEphemeralResource.Response(
@@ -258,7 +218,7 @@ class ProviderCalls:
     ) -> pb.RenewEphemeralResource.Response:
         """Keep it."""
         lease = Lease(stopping=self.stopping, private=private_of(request.private))
-        await self._ephemeral[request.type_name].renew(lease)
+        await self._catalogue.ephemeral_resources[request.type_name].renew(lease)
         return pb.RenewEphemeralResource.Response(
             private=private_bytes(lease.private),
             renew_at=lease.renew_at.astimezone(UTC) if lease.renew_at else None,
@@ -270,36 +230,20 @@ class ProviderCalls:
     ) -> pb.CloseEphemeralResource.Response:
         """Give it up."""
         lease = Lease(stopping=self.stopping, private=private_of(request.private))
-        await self._ephemeral[request.type_name].close(lease)
+        await self._catalogue.ephemeral_resources[request.type_name].close(lease)
         return pb.CloseEphemeralResource.Response(diagnostics=messages(lease.warnings))
 
     # Functions.
 
     async def call_function(self, request: pb.CallFunction.Request) -> pb.CallFunction.Response:
         """See `functions.call`."""
-        return await functions.call(self._functions[request.name], request)
+        return await functions.call(self._catalogue.functions[request.name], request)
 
 
 @cache
 def _name(call: str) -> str:
     """`PlanResourceChange` is `plan_resource_change`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", call).lower()
-
-
-def _by_name(provider: Provider[Any], items: Iterable[Any]) -> dict[str, Any]:
-    """Named things of a provider, checked."""
-    named: dict[str, Declared] = {}
-    for item in items:
-        if not item.name.startswith(f"{provider.name}_") or item.name in named:
-            raise SchemaError(f"{item.name}: expected a name of its own that begins with {provider.name}_")
-        for attribute in _RESERVED & item.schema.attributes.keys():
-            raise SchemaError(f"{item.name}.{attribute}: Terraform keeps this name for itself")
-        named[item.name] = item
-    return named
-
-
-def _schemas(items: dict[str, Any]) -> dict[str, pb.Schema]:
-    return {name: schema_message(item.schema, deprecated=item.deprecated) for name, item in items.items()}
 
 
 def _validated(schema: ObjectSchema, message: pb.DynamicValue) -> list[pb.Diagnostic]:

@@ -17,6 +17,7 @@ from terraform_provider_constellation.plugin.planning.unknowns import unknown_pa
 from terraform_provider_constellation.plugin.planning.validation import problems, write_only_problems
 from terraform_provider_constellation.plugin.resource import Resource
 from terraform_provider_constellation.plugin.schema.declarations import schema_of
+from terraform_provider_constellation.plugin.schema.objects import Members
 from terraform_provider_constellation.plugin.schema.timeouts import Timeouts, parse_duration
 from terraform_provider_constellation.plugin.service.diagnostics import diagnosed, messages, path_message
 from terraform_provider_constellation.plugin.service.requests import (
@@ -125,17 +126,19 @@ class ResourceCalls:
         found: list[Problem] = []
         try:
             state = await self._applied(prior, planned, operation)
-        except Exception as error:  # noqa: BLE001 - the user must not lose what is there, whatever went wrong
+            values = None if planned is None else self._stored(state, planned, found)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the user must not lose what is there
             found += diagnosed(error)
-            state = operation.saved
-        failed_untouched = found and state is None
-        values = prior if failed_untouched else self._stored(state, planned, found)
-        return pb.ApplyResourceChange.Response(
-            new_state=write(values, self.schema.type),
-            private=private_bytes(operation.private) if values is not None else b"",
-            diagnostics=messages([*operation.warnings, *found], self.schema),
-            new_identity=self.identity_message(values),
-        )
+            values = prior if operation.saved is None else self._stored(operation.saved, planned or prior or {}, found)
+        response = pb.ApplyResourceChange.Response(new_state=write(values, self.schema.type))
+        try:
+            response.private = private_bytes(operation.private) if values is not None else b""
+            if identity := self.identity_message(values):
+                response.new_identity.CopyFrom(identity)
+        except Exception as error:  # noqa: BLE001 - as above
+            found += diagnosed(error)
+        response.diagnostics.extend(messages([*operation.warnings, *found], self.schema))
+        return response
 
     async def _applied(self, prior: Values | None, planned: Values | None, operation: Operation[Any]) -> Any:  # noqa: ANN401
         """Create, update or delete; the new state, or None."""
@@ -152,15 +155,13 @@ class ResourceCalls:
         async with self._limit("update", plan):
             return await resource.update(load(prior), plan, operation)
 
-    def _stored(self, state: Model | None, planned: Values | None, found: list[Problem]) -> Values | None:
+    def _stored(self, state: Any, planned: Values, found: list[Problem]) -> Values:  # noqa: ANN401 - it may be anything
         """A state as Terraform stores it. If the provider's is unusable, the plan says best what is there."""
-        if state is None:
-            return None
         try:
-            values = reconciled(self.schema, self.schema.dump(state), planned)
+            values = reconciled(self.schema, Members(self.schema).dump(state), planned)
         except WireError as error:
             found += diagnosed(error)
-            values = planned or {}
+            values = planned
         if not found:
             found += unknown_problems(values)
         stored: Values = without_unknowns(values)

@@ -132,11 +132,24 @@ def test_a_mistake_of_the_provider_is_no_traceback(tool: Tool) -> None:
     assert "Traceback" not in text
 
 
-def test_a_state_that_cannot_be_stored_loses_nothing(tool: Tool, books: Books) -> None:
-    tool.write('resource "zoo_cage" "a" {\n  name = "a"\n  behaviour = "nonsense"\n}')
-    assert "Revision: expected text, got int." in tool.apply().text
+@pytest.mark.parametrize(
+    "behaviour, message",
+    [
+        ("nonsense", "Revision: expected text, got int."),
+        ("forgetful", "Expected Cage, got NoneType."),
+        ("secretive", "Private state: expected what JSON can say"),
+    ],
+)
+def test_an_answer_that_cannot_be_stored_loses_nothing(tool: Tool, books: Books, behaviour: str, message: str) -> None:
+    tool.write(f'resource "zoo_cage" "a" {{\n  name = "a"\n  behaviour = "{behaviour}"\n}}')
+    assert message in tool.apply().text
     assert tool.instance()["status"] == "tainted"
     assert len(books.load()) == 1
+
+
+def test_an_operation_that_was_cancelled_is_an_error(tool: Tool) -> None:
+    tool.write('resource "zoo_cage" "a" {\n  name = "a"\n  behaviour = "cancelled"\n}')
+    assert "The provider failed unexpectedly" in tool.apply().text
 
 
 def test_a_time_limit_of_the_user_holds(tool: Tool) -> None:

@@ -159,6 +159,10 @@ class Cages(Resource[Cage]):
             raise RuntimeError("the hammer broke")
         if plan.behaviour == "nonsense":
             vars(cage)["revision"] = 5
+        if plan.behaviour == "secretive":
+            call.private["lock"] = object()
+        if plan.behaviour == "cancelled":
+            raise asyncio.CancelledError
         if plan.behaviour == "slow":
             self.books.touch("started")
             await call.stopping.wait()
@@ -168,7 +172,7 @@ class Cages(Resource[Cage]):
         self._store(cage, call)
         _LOG.info("made a cage")
         _LOG.debug("of wood")
-        return cage
+        return None if plan.behaviour == "forgetful" else cage  # type: ignore[return-value]
 
     async def read(self, state: Cage, call: Operation[Cage]) -> Cage | None:
         del call
