@@ -22,6 +22,8 @@ import nox
 
 from attestation.policy import json_schema
 from constellation_cli.reference import reference
+from constellation_engine.cluster.manifests.first import PATH as FIRST_OBJECTS
+from constellation_engine.cluster.manifests.first import first_objects_file
 
 NEWEST_PYTHON = "3.13"
 PROTO = Path("proto")
@@ -54,7 +56,12 @@ def stubs() -> dict[str, str]:
 
 def generated_files() -> dict[str, str]:
     """Every generated file and what must stand in it."""
-    return {"docs/policy.schema.json": policy_schema(), "docs/cli.md": reference(), **stubs()}
+    return {
+        "docs/policy.schema.json": policy_schema(),
+        "docs/cli.md": reference(),
+        FIRST_OBJECTS: first_objects_file(),
+        **stubs(),
+    }
 
 
 nox.needs_version = ">=2025.5.1"

@@ -96,7 +96,8 @@ _STORAGE_IN_CLUSTER: Final = [
     _core(["events"], ["create"]),  # they are where their claims are
 ]
 
-_NODES_IN_CLUSTER: Final = [_ours(["nodeidentities"], READ)]
+# Who its peers are, and which addresses their pods have: since 1.34 Kubernetes shows a kubelet its own Node only.
+_NODES_IN_CLUSTER: Final = [_ours(["nodeidentities"], READ), _core(["nodes"], READ)]
 
 
 def _service_account(service: Service) -> ServiceAccount:

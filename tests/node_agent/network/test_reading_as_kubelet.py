@@ -11,9 +11,8 @@ import pytest
 from lightkube import ApiError
 from lightkube.models.core_v1 import NodeSpec
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
 from lightkube.resources.core_v1 import Node
-from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding
+from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding
 from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
@@ -27,7 +26,7 @@ from node_agent.network.following import Follower
 from node_agent.network.mesh import IDENTITIES, NODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from lightkube import Client
@@ -83,23 +82,6 @@ def identity(name: str, number: int) -> NodeIdentity:
     )
 
 
-@pytest.fixture
-def _may_read_nodes(cluster: ControlPlane) -> Iterator[None]:
-    """Let nodes read Nodes; it stays nowhere."""
-    client = cluster.client()
-    rules = [PolicyRule(apiGroups=[""], resources=["nodes"], verbs=["get", "list", "watch"])]
-    role = RoleRef(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name="constellation-mesh")
-    nodes = Subject(kind="Group", name="system:nodes", apiGroup="rbac.authorization.k8s.io")
-    metadata = ObjectMeta(name="constellation-mesh")
-    client.create(ClusterRole(metadata=metadata, rules=rules))
-    client.create(ClusterRoleBinding(metadata=metadata, roleRef=role, subjects=[nodes]))
-    try:
-        yield
-    finally:
-        client.delete(ClusterRoleBinding, "constellation-mesh")
-        client.delete(ClusterRole, "constellation-mesh")
-
-
 async def test_identities_are_followed(cluster: ControlPlane, server: ApiServer) -> None:
     client = cluster.client()
     client.create(identity(OWN, 1).to_object(annotations={}))
@@ -139,7 +121,6 @@ async def refused(server: ApiServer) -> RefusedError:
                 return error
 
 
-@pytest.mark.usefixtures("_may_read_nodes")
 async def test_nodes_are_followed_with_our_rights(cluster: ControlPlane, server: ApiServer) -> None:
     client = cluster.client()
     client.create(Node(metadata=ObjectMeta(name=OTHER)))
