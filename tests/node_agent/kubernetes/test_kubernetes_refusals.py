@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constellation_core.component_list import Component
+from constellation_core.conditions import Condition, wait_for_async
 from constellation_core.keys.secret import Secret
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.kubernetes.authority import checked_authority, find_authority, hash_of_authority
@@ -131,6 +132,13 @@ async def test_a_failure_says_its_last_words() -> None:
 async def test_a_program_that_hangs_is_killed_with_its_children() -> None:
     with pytest.raises(ProgramError, match=r"did not end within 0.3 s"):
         await run(["/bin/sh", "-c", "sleep 60 & wait"], time_limit=0.3)
+
+
+async def test_what_a_program_leaves_running_runs_on(tmp_path: Path) -> None:
+    """As a kubelet that an init system started."""
+    sign = tmp_path / "sign"
+    await run(["/bin/sh", "-c", f"(sleep 0.2; touch {sign}) >/dev/null 2>&1 &"], time_limit=10)
+    await wait_for_async([Condition("it ran", lambda: None if sign.exists() else "not yet")], timeout=10)
 
 
 async def test_a_program_that_is_not_there_is_named() -> None:
