@@ -29,6 +29,7 @@ from constellation_engine.components.cache import Cache, default_root
 from constellation_engine.components.watch import Stage, Watch
 from constellation_engine.debian.deb import unpack
 from constellation_engine.debian.mirror import fetch, machine_mirrors
+from constellation_engine.errors import DownloadError
 from constellation_engine.services_image.interpreter import compile_modules
 from constellation_engine.services_image.wheels import find_uv
 from tests.guest import archive
@@ -182,7 +183,11 @@ def _make_root(root: Path, watch: Watch) -> None:
         _write(root / name, text)
     mirrors = machine_mirrors()
     for package in read_lock():
-        unpack(fetch(package, mirrors, watch).read_bytes(), root, ("*", *_LEFT_OUT))
+        try:
+            file = fetch(package, mirrors, watch)
+        except DownloadError as error:
+            raise DownloadError(f"{error}; if mirrors dropped this version: python -m tests.guest") from None
+        unpack(file.read_bytes(), root, ("*", *_LEFT_OUT))
     _prepare_modules(root)
 
 

@@ -36,6 +36,28 @@ class GuestError(Exception):
     """The guest does not start, or died."""
 
 
+class NoGuest:
+    """What takes the place of a guest that cannot be had: each test says why.
+
+    Args:
+        reason: what happened.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        self._reason = reason
+
+    def run(self, test: str, limit: float) -> Any:  # noqa: ANN401, ARG002 - as that of a guest
+        """Raise.
+
+        Raises:
+            GuestError: always.
+        """
+        raise GuestError(f"there is no guest: {self._reason}")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class Guest:
     """A running guest.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from tests.guest.machine import Guest
+    from tests.guest.machine import Guest, NoGuest
 
 INSIDE: Final = "tests.guest.inside"
 """The other half of the harness: where that is loaded, this half has nothing to do."""
@@ -29,7 +29,7 @@ QEMU: Final = "qemu-system-x86_64"
 TIME_LIMIT: Final = 180.0
 """Seconds for a test that has no mark `timeout`: emulation is slow, and slower when others work."""
 
-_GUEST: Final = pytest.StashKey["Guest"]()
+_GUEST: Final = pytest.StashKey["Guest | NoGuest"]()
 _LIMIT: Final = pytest.StashKey[float]()
 _GRACE: Final = 5.0  # seconds in which pytest-timeout, inside, ends a test with a better message than ours
 
@@ -49,13 +49,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"{QEMU} is not installed (Debian: qemu-system-x86)"))
         return
-    from tests.guest.machine import Guest  # noqa: PLC0415 - not in the guest, and most runs do not need it
+    from tests.guest.machine import Guest, NoGuest  # noqa: PLC0415 - not in the guest, and most runs do not need it
 
     for item in items:
         item.stash[_LIMIT] = _limit(item)
         item.add_marker(pytest.mark.timeout(0), append=False)  # pytest-timeout counts inside
 
-    config.stash[_GUEST] = Guest({item.path for item in items}, lambda line: print(line, file=sys.stderr))  # noqa: T201
+    try:
+        config.stash[_GUEST] = Guest({item.path for item in items}, lambda line: print(line, file=sys.stderr))  # noqa: T201
+    except Exception as error:  # noqa: BLE001 - no network, no uv, a dropped package: other tests run
+        config.stash[_GUEST] = NoGuest(error)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -78,7 +81,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
-def _reports(item: pytest.Item, guest: Guest) -> list[pytest.TestReport]:
+def _reports(item: pytest.Item, guest: Guest | NoGuest) -> list[pytest.TestReport]:
     from tests.guest.machine import GuestError  # noqa: PLC0415 - as above
 
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.guest.inside import _run_apart
+from tests.guest.machine import GuestError, NoGuest
 
 pytest_plugins = ["pytester"]
 
@@ -39,3 +40,8 @@ def test_what_hangs_is_ended(pytester: pytest.Pytester) -> None:
 def test_what_dies_is_reported(pytester: pytest.Pytester) -> None:
     answer = _run_apart(pytester.getitem("import os\ndef test_func(): os.abort()"), 30)
     assert answer == {"failure": "the process of the test died in the guest"}
+
+
+def test_without_a_guest_a_test_fails_and_says_why() -> None:
+    with pytest.raises(GuestError, match="there is no guest: no network"):
+        NoGuest(OSError("no network")).run("test", 1)

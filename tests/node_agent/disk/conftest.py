@@ -10,7 +10,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -105,9 +105,15 @@ def copy_sparse(source: Path, target: Path) -> None:
     """Copy what is not a hole."""
     with source.open("rb") as reader, target.open("r+b" if target.exists() else "wb") as writer:
         writer.truncate(SIZE)
-        end = 0
-        with suppress(OSError):  # no data behind the last
-            while True:
-                start = os.lseek(reader.fileno(), end, os.SEEK_DATA)
-                end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
-                os.pwrite(writer.fileno(), os.pread(reader.fileno(), end - start, start), start)
+        for start, content in written(reader):
+            os.pwrite(writer.fileno(), content, start)
+
+
+def written(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Give what is not a hole, and where it is."""
+    end = 0
+    with suppress(OSError):  # no data behind the last
+        while True:
+            start = os.lseek(file.fileno(), end, os.SEEK_DATA)
+            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            yield start, os.pread(file.fileno(), end - start, start)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constellation_core.keys.secret import Secret
@@ -133,6 +133,7 @@ def test_a_disk_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
         examine(tmp_path)
 
 
+@settings(max_examples=25)
 @given(st.sets(st.integers(0, len(AREA) // SECTOR - 1)))
 def test_whatever_sectors_a_power_cut_leaves_the_disk_is_one_or_the_other(
     tmp_path_factory: pytest.TempPathFactory, arrived: set[int]
