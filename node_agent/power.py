@@ -16,12 +16,21 @@ class MachinePower:
 
     async def reboot(self) -> None:
         """Boot again: in order, and where that does not begin in time, at once."""
-        try:
-            async with asyncio.timeout(_SECONDS):
-                process = await asyncio.create_subprocess_exec("systemctl", "--no-block", "reboot")
-                if await process.wait() == 0:
-                    return
-        except (OSError, TimeoutError):
-            pass
-        os.sync()
-        await asyncio.create_subprocess_exec("systemctl", "--force", "--force", "reboot")
+        if not await _systemctl("--no-block", "reboot"):
+            os.sync()
+            await _systemctl("--force", "--force", "reboot")
+
+
+async def _systemctl(*arguments: str) -> bool:
+    """Tell whether the service manager does what it was told."""
+    try:
+        process = await asyncio.create_subprocess_exec("systemctl", *arguments, stdin=asyncio.subprocess.DEVNULL)
+    except OSError:
+        return False
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await process.wait() == 0
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False
