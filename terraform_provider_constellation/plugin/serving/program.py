@@ -16,6 +16,7 @@ it is made of while Terraform connects: this module imports little, and `make` i
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -70,11 +71,15 @@ def _serve_terraform(make: Callable[[], Provider[Any]], address: str, out: TextI
     credentials = Credentials.make(handshake.client_certificate) if handshake.client_certificate else None
     with listening(handshake.socket_folder) as endpoint:
         handshake.announce(endpoint.getsockname(), credentials.certificate if credentials else b"")
+        gc.disable()  # what is loaded now stays: to look for garbage in it is a fifth of the whole start
         from terraform_provider_constellation.plugin.serving import logs, server  # noqa: PLC0415 - see above
 
         logs.start(os.environ)
-        context = credentials.context if credentials else None
-        server.Server(make(), context=context).run_as_child(endpoint, parent)
+        ours = server.Server(make(), context=credentials.context if credentials else None)
+        gc.freeze()
+        gc.enable()
+        ours.run_as_child(endpoint, parent)
+        gc.freeze()  # the interpreter looks once more when it ends, and Terraform waits for that
 
 
 def _serve_debug(make: Callable[[], Provider[Any]], address: str, out: TextIO) -> None:
