@@ -123,26 +123,28 @@ async def initialise(
 async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -> init_pb2.Done:
     """Attest, ask, and listen until it is done."""
     verifier = PolicyVerifier(policies=[image_policy(workspace)])
-    async with (
-        attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel,
-        InitStub(channel).Init.open() as stream,
-    ):
+    async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
         report("the first node is genuine, and booted the image")
-        await stream.send_message(request_of(workspace), end=True)
         try:
-            async for event in stream:
-                kind = event.WhichOneof("event")
-                if kind == "done":
-                    return event.done
-                if kind == "phase":
-                    report(f"{event.phase.name}: {'done' if event.phase.finished else 'begins'}")
-                elif kind == "log_line":
-                    report(event.log_line)
+            return await _listen(InitStub(channel), request_of(workspace), report)
         except GRPCError as error:
             raise BringUpError(
                 f"the first node refused: {error.message or error.status.name}",
                 hint="its console has the details: constellation mini console",
             ) from None
+
+
+async def _listen(stub: InitStub, request: init_pb2.InitRequest, report: Callable[[str], None]) -> init_pb2.Done:
+    async with stub.Init.open() as stream:
+        await stream.send_message(request, end=True)
+        async for event in stream:
+            kind = event.WhichOneof("event")
+            if kind == "done":
+                return event.done
+            if kind == "phase":
+                report(f"{event.phase.name}: {'done' if event.phase.finished else 'begins'}")
+            elif kind == "log_line":
+                report(event.log_line)
     raise StreamTerminatedError("the node ended the answer before it was done")
 
 
