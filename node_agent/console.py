@@ -3,7 +3,7 @@
 """What somebody at the serial port sees: a block when the phase changes, timed lines in between, and never a prompt.
 
     ──────────────────────────────────────────────────────────────────────
-     Constellation 1.0.0 · qemu-vtpm                  no shell, no log-in
+     constellation 1.0.0 · qemu-vtpm                            31.204 s
      node         control-0 (control-plane)
      phase        waiting: for init on port 9000
      addresses    eth0 10.0.2.15 · eth1 10.99.0.1
@@ -62,9 +62,14 @@ class View:
     addresses: Mapping[str, str] = field(default_factory=dict)
     registers: Mapping[int, bytes] = field(default_factory=dict)
 
-    def lines(self) -> list[str]:
-        """Give the block."""
-        title = f"{self.image or 'Constellation'} · {self.variant or 'unknown platform'}"
+    def lines(self, uptime: float) -> list[str]:
+        """Give the block.
+
+        Args:
+            uptime: seconds since power-on.
+        """
+        title = printable(f"{self.image or 'constellation'} · {self.variant or 'unknown platform'}")
+        since = f"{uptime:.3f} s"
         phase = f"{self.phase or _UNKNOWN}: {self.reason}" if self.reason else f"{self.phase or _UNKNOWN}"
         rows = [
             ("node", f"{self.node} ({self.role or _UNKNOWN})" if self.node else _UNKNOWN),
@@ -75,7 +80,7 @@ class View:
         ]
         warning = [NOT_FOR_SECRETS.center(WIDTH)] if self.debug else []
         body = [f" {name:<13}{printable(text)}" for name, text in rows]
-        return [_RULE, f" {printable(title)}", *warning, *body, _RULE]
+        return [_RULE, f" {title:<{WIDTH - len(since) - 2}} {since}", *warning, *body, _RULE]
 
 
 class Console:
@@ -88,9 +93,14 @@ class Console:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def show(self, view: View) -> None:
-        """Show everything."""
-        self._write("\n".join(view.lines()))
+    def show(self, view: View, uptime: float) -> None:
+        """Show everything.
+
+        Args:
+            view: what there is to show.
+            uptime: seconds since power-on.
+        """
+        self._write("\n".join(view.lines(uptime)))
 
     def line(self, entry: Entry) -> None:
         """Show one line of progress."""

@@ -64,7 +64,7 @@ class Reporter:
         entry = Entry.now(phase, f"{reason} ({hint})" if hint else reason)
         self.entered[phase] = entry.uptime
         self._journal.write(entry)
-        self._console.show(self._view)
+        self._console.show(self._view, entry.uptime)
         self._manager.status(f"{phase}: {reason}" if reason else phase)
         if phase is not Phase.STARTING:  # from here on others may keep it waiting for as long as they like
             self._manager.ready()

@@ -185,7 +185,8 @@ class StateMachine:
             await asyncio.sleep(LOOK_AGAIN)
             if (addresses := own_addresses()) != self._reporter.view.addresses:
                 self._reporter.know(addresses=addresses)
-                self._reporter.note(" · ".join(f"{name} {address}" for name, address in addresses.items()))
+                shown = " · ".join(f"{name} {address}" for name, address in addresses.items())
+                self._reporter.note(f"addresses: {shown}")
 
     async def _end(self, error: AgentError, afterwards: AsyncExitStack) -> None:
         """Say why it does not go on: wait for people, or forget all keys and boot again."""

@@ -99,7 +99,7 @@ def test_a_terminal_is_told_nothing_that_it_would_obey(reporter: Reporter, tmp_p
 
 
 def test_a_console_that_is_missing_stops_nobody(tmp_path: Path) -> None:
-    Console(tmp_path / "nothing").show(View())
+    Console(tmp_path / "nothing").show(View(), 0.0)
 
 
 def test_a_console_that_is_full_stops_nobody(tmp_path: Path) -> None:
@@ -107,13 +107,15 @@ def test_a_console_that_is_full_stops_nobody(tmp_path: Path) -> None:
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     console = Console(tmp_path / "pipe")
     for _ in range(1000):
-        console.show(View())
+        console.show(View(), 0.0)
     os.close(reading)
 
 
 def test_the_screen_fits_a_terminal() -> None:
     view = View(image="constellation 1.0.0", variant="qemu-vtpm", node="n", role="worker", registers={15: bytes(32)})
-    assert max(map(len, view.lines())) <= 80
+    lines = view.lines(12345.678)
+    assert max(map(len, lines)) <= 80
+    assert lines[1].endswith(" 12345.678 s")
 
 
 @pytest.mark.parametrize("name", ["@abstract", "path"])
