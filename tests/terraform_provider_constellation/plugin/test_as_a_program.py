@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.terraform_provider_constellation.plugin.processes import environment, started
+from tests.terraform_provider_constellation.plugin.tools import mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,15 @@ def test_life_of_a_resource(program_tool: Tool) -> None:
     assert not program_tool.differs()
     assert program_tool.run("destroy", "-auto-approve").status == 0
     assert providers_of(program_tool) == []
+
+
+def test_installed_from_a_mirror_without_network(bare_tool: Tool) -> None:
+    mirrored(bare_tool, "1.2.3")
+    bare_tool.write(CAGE)
+    assert "Installed example/zoo v1.2.3" in bare_tool.run("init").text
+    assert "h1:" in (bare_tool.folder / ".terraform.lock.hcl").read_text(encoding="utf-8")
+    assert bare_tool.apply().status == 0
+    assert not bare_tool.differs()
 
 
 def test_nothing_in_the_log_is_a_warning(program_tool: Tool) -> None:

@@ -109,11 +109,23 @@ def empty_configuration(folder: Path) -> None:
 def overridden(tool: Tool) -> None:
     """Let the tool start the provider as a program of its own: a script, beside it."""
     script = tool.folder / "bin" / "terraform-provider-zoo"
-    script.parent.mkdir()
-    script.write_text(f"#!{sys.executable}\n{PROGRAM}", encoding="utf-8")
-    script.chmod(0o755)
+    _write_script(tool, script)
     override = f'dev_overrides {{ "{tool.address}" = "{script.parent}" }}\n  direct {{}}'
     (tool.folder / "tool.rc").write_text(f"provider_installation {{\n  {override}\n}}\n", encoding="utf-8")
+
+
+def mirrored(tool: Tool, version: str) -> None:
+    """Let the tool install the provider from a folder, as from a registry."""
+    mirror = tool.folder / "mirror"
+    _write_script(tool, mirror / tool.address / version / "linux_amd64" / f"terraform-provider-zoo_v{version}")
+    installation = f'filesystem_mirror {{\n    path = "{mirror}"\n  }}'
+    (tool.folder / "tool.rc").write_text(f"provider_installation {{\n  {installation}\n}}\n", encoding="utf-8")
+
+
+def _write_script(tool: Tool, script: Path) -> None:
+    script.parent.mkdir(parents=True)
+    script.write_text(f"#!{sys.executable}\n{PROGRAM}", encoding="utf-8")
+    script.chmod(0o755)
     # Without compiled modules each of the starts takes a second.
     tool.environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tool.folder.parent / "compiled")}
     tool.environment |= {"ZOO": str(tool.folder), "PYTHONPATH": str(REPOSITORY)}
