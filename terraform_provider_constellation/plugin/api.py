@@ -36,8 +36,8 @@ from terraform_provider_constellation.plugin.provider import (
     Provider,
 )
 from terraform_provider_constellation.plugin.resource import ForeignState, Resource, TimeLimits
+from terraform_provider_constellation.plugin.schema.containers import SetOf
 from terraform_provider_constellation.plugin.schema.fields import block, computed, optional, required
-from terraform_provider_constellation.plugin.schema.kinds import SetOf
 from terraform_provider_constellation.plugin.schema.model import Model, is_known, replaced, set_unknown
 from terraform_provider_constellation.plugin.schema.rules import Rule, at_most_one_of, exactly_one_of, rule, together
 from terraform_provider_constellation.plugin.schema.timeouts import Timeouts, duration

@@ -17,20 +17,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terraform_provider_constellation.plugin.errors import SchemaError, WireError
+from terraform_provider_constellation.plugin.schema.containers import Entries, Items, Row, SetOf
 from terraform_provider_constellation.plugin.schema.fields import MISSING
-from terraform_provider_constellation.plugin.schema.kinds import (
-    Choice,
-    Dynamic,
-    Entries,
-    Items,
-    Kind,
-    Number,
-    Row,
-    SetOf,
-    Text,
-    Truth,
-    dump,
-)
+from terraform_provider_constellation.plugin.schema.kinds import Choice, Dynamic, Kind, Number, Text, Truth, dump
 from terraform_provider_constellation.plugin.schema.model import Model
 from terraform_provider_constellation.plugin.schema.objects import (
     Attribute,

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from terraform_provider_constellation.plugin.errors import WireError
+from terraform_provider_constellation.plugin.schema.containers import Entries, Items
 from terraform_provider_constellation.plugin.schema.fields import MISSING
-from terraform_provider_constellation.plugin.schema.kinds import Entries, Items, Kind, Misfit, dump, load, misfits
+from terraform_provider_constellation.plugin.schema.kinds import Kind, Misfit, dump, load, misfits
 from terraform_provider_constellation.plugin.schema.model import made
 from terraform_provider_constellation.plugin.wire.paths import Key, Path
 from terraform_provider_constellation.plugin.wire.types import Object, Type, Value
