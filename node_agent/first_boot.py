@@ -103,7 +103,8 @@ class FirstBoot:
         machine = self._machine
         for_init = f"init on port {machine.init_port}" if machine.init_port else ""
         ways = [way for way in (for_init, "a cluster that lets this machine in") if way]
-        no_secret = bool(for_init) and not machine.metadata.init_secret_hash
+        alone = bool(for_init) and not machine.metadata.join_services
+        no_secret = alone and not machine.metadata.init_secret_hash
         hint = "metadata has no init_secret_hash, so nobody can initialise this node" if no_secret else ""
         machine.reporter.enter(Phase.WAITING, f"for {', or for '.join(ways)}", hint=hint)
 
