@@ -48,6 +48,7 @@ class View:
         reason: why.
         hint: what to do about it.
         addresses: name of each interface → its address.
+        memory: how much of it is in use.
         registers: number of each register → its value.
     """
 
@@ -60,6 +61,7 @@ class View:
     reason: str = ""
     hint: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
+    memory: str = ""
     registers: Mapping[int, bytes] = field(default_factory=dict)
 
     def lines(self, uptime: float) -> list[str]:
@@ -76,6 +78,7 @@ class View:
             ("phase", phase),
             *([("what to do", self.hint)] if self.hint else []),
             ("addresses", " · ".join(f"{name} {address}" for name, address in self.addresses.items()) or _UNKNOWN),
+            *([("memory", self.memory)] if self.memory else []),
             *((f"register {index:2}", value.hex()) for index, value in self.registers.items()),
         ]
         warning = [NOT_FOR_SECRETS.center(WIDTH)] if self.debug else []

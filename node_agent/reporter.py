@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from node_agent.memory import memory_in_use
 from node_agent.phases import Entry, Phase
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Reporter:
             reason: why, for people.
             hint: what to do about it.
         """
-        self.know(phase=phase, reason=reason, hint=hint)
+        self.know(phase=phase, reason=reason, hint=hint, memory=memory_in_use())
         self._noted = ""
         entry = Entry.now(phase, f"{reason} ({hint})" if hint else reason)
         self.entered[phase] = entry.uptime

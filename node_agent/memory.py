@@ -1,0 +1,21 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""How much of its memory the machine uses, for whoever looks at the console (proc_meminfo(5))."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+_FIELDS: Final = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
+_KIB: Final = 1024  # in a MiB
+
+
+def memory_in_use(source: Path = Path("/proc/meminfo")) -> str:
+    """Say it in words: "143 of 1967 MiB"; nothing where the kernel does not tell."""
+    try:
+        found = {name: int(size) // _KIB for name, size in _FIELDS.findall(source.read_text(encoding="ascii"))}
+        return f"{found['MemTotal'] - found['MemAvailable']} of {found['MemTotal']} MiB"
+    except (OSError, KeyError, ValueError):
+        return ""

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The console says how much memory is in use; where the kernel does not tell, it says nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_agent.memory import memory_in_use
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_is_available_is_not_in_use(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:        2014208 kB\nMemFree:          900000 kB\nMemAvailable:    1867776 kB\n")
+    assert memory_in_use(meminfo) == "143 of 1967 MiB"
+
+
+@pytest.mark.parametrize("content", ["", "MemTotal: 5 kB\n", "MemTotal: many kB\nMemAvailable: 3 kB\n", "ü"])
+def test_what_is_not_told_is_not_said(tmp_path: Path, content: str) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(content)
+    assert memory_in_use(meminfo) == ""
+
+
+def test_this_machine_uses_some() -> None:
+    assert memory_in_use().endswith(" MiB")
