@@ -118,8 +118,11 @@ class Machine:
 
         What DHCP gave is often the address of a private network between host and guest.
         """
+        from node_agent.network.names import INSIDE  # noqa: PLC0415 - its package brings the whole mesh
+
         given = [str(address.ip) for card in self.metadata.network for address in card.addresses]
-        return tuple(given or own_addresses().values())
+        outside = [address for name, address in own_addresses().items() if name not in INSIDE]
+        return tuple(given or outside)
 
     async def protect(self) -> None:
         """Let in what the node must, and nothing else, before it belongs to a cluster.

@@ -123,6 +123,31 @@ async def test_the_plan_says_who_the_first_node_is(machine: FakeMachine, init_re
     assert (str(plan.pod_cidr), plan.endpoint) == (request.pod_cidr, request.endpoint)
 
 
+@pytest.mark.parametrize(
+    "network, expected",
+    [
+        ([], ("192.0.2.7",)),
+        ([{"mac": "52:54:00:00:00:01", "addresses": ["10.99.0.1/24"]}], ("10.99.0.1",)),
+    ],
+)
+async def test_peers_find_a_node_by_its_addresses_outside(
+    machine: FakeMachine,
+    init_request: Requests,
+    monkeypatch: pytest.MonkeyPatch,
+    network: list[object],
+    expected: tuple[str, ...],
+) -> None:
+    found = {"eth0": "192.0.2.7", "constellation0": "10.213.1.1", "cni0": "10.244.0.1"}
+    monkeypatch.setattr("node_agent.machine.own_addresses", lambda: found)
+    monkeypatch.setattr("node_agent.addresses.RELOAD", ("true",))
+    machine.settings["networks"] = machine.folder / "networks"
+    machine.write_metadata(network=network)
+    async with waiting(machine) as boot:
+        await init(boot, init_request())
+    assert isinstance(boot.kubernetes.plan, ClusterPlan)
+    assert boot.kubernetes.plan.node.addresses == expected
+
+
 async def test_pods_are_kept_in_before_there_are_any(machine: FakeMachine, init_request: Requests) -> None:
     async with waiting(machine) as boot:
         await init(boot, init_request())
