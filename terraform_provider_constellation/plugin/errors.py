@@ -40,6 +40,9 @@ class Problem:
         at: the attribute it is about, as a user writes it: `node_groups[1].count`, `registers["4"]`. Nothing stands for
             the object that is checked as a whole.
         severity: whether Terraform goes on.
+
+    Raises:
+        ValueError: `at` is no path.
     """
 
     summary: str
@@ -47,13 +50,13 @@ class Problem:
     at: str | Path = ""
     severity: Severity = Severity.ERROR
 
+    def __post_init__(self) -> None:
+        """Find a mistake in the path where it is made: later it would be in the way of the message."""
+        _ = self.path
+
     @property
     def path(self) -> Path:
-        """Where it is.
-
-        Raises:
-            ValueError: `at` is not a path.
-        """
+        """Where it is."""
         return self.at if isinstance(self.at, Path) else Path.parse(self.at)
 
     def under(self, parent: Path) -> Problem:

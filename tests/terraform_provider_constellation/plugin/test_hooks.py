@@ -202,3 +202,8 @@ async def test_a_resource_that_cannot_be_changed_moved_or_imported(calls: Provid
     state = pb.RawState(json=b"{}")
     move = pb.MoveResourceState.Request(source_type_name="x_y", target_type_name="house_lamp", source_state=state)
     assert (await calls.answer("MoveResourceState", move)).diagnostics[0].summary == "x_y cannot become house_lamp"
+
+
+def test_a_path_that_is_none_is_found_where_it_is_written() -> None:
+    with pytest.raises(ValueError, match="expected a path"):
+        ProviderError("Summary", at="a..b")
