@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from terraform_provider_constellation.plugin.errors import StartError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,6 +48,9 @@ class Credentials:
 
         Args:
             client_certificate: PEM, the only one to let in.
+
+        Raises:
+            StartError: this is no certificate.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _self_signed(key, datetime.now(UTC))
@@ -53,7 +58,11 @@ class Credentials:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols(["h2"])
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=client_certificate)
+        try:
+            context.load_verify_locations(cadata=client_certificate)
+        except (ssl.SSLError, ValueError, TypeError) as error:
+            hint = "Terraform sets it by itself; see that nothing else does."
+            raise StartError(f"PLUGIN_CLIENT_CERT: expected a certificate in PEM: {error}.", hint=hint) from error
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         with _in_memory(secret + certificate.public_bytes(Encoding.PEM)) as path:
             context.load_cert_chain(path)

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from terraform_provider_constellation.plugin.serving.handshake import COOKIE_NAME
 from tests.terraform_provider_constellation.plugin.processes import environment, started
 from tests.terraform_provider_constellation.plugin.tools import PROGRAM
@@ -30,6 +32,13 @@ def test_another_protocol_is_refused_by_us_and_by_terraform() -> None:
     assert done.returncode == 1
     assert done.stdout == "1|6|unix||grpc|\n"  # Terraform compares the second field, and says that it does not fit
     assert "speaks protocol 6, it was offered 4, 5" in done.stderr
+
+
+@pytest.mark.parametrize("certificate", ["x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "ä"])
+def test_a_client_certificate_that_is_none(certificate: str) -> None:
+    done = run(environment(PLUGIN_CLIENT_CERT=certificate))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("PLUGIN_CLIENT_CERT: expected a certificate in PEM")
 
 
 def test_one_line_and_nothing_else_on_standard_output() -> None:
