@@ -173,8 +173,13 @@ class Boot:
         found = [re.search(r"on port (\d+)", entry["detail"]) for entry in self.journal if entry["phase"] == phase]
         return next(int(match[1]) for match in found if match is not None)
 
-    def identity(self) -> bytes | None:
-        """Find out what identifies its devices, as others see it."""
+    async def identity(self) -> bytes | None:
+        """Stop the agent, and find out what identifies the machine, as others see it: swtpm serves one at a time."""
+        self.living.cancel()
+        await asyncio.gather(self.living, return_exceptions=True)
+        return await asyncio.to_thread(self._identity)
+
+    def _identity(self) -> bytes | None:
         device = NodeDevice(Variant.QEMU_VTPM, self.settings.run, tpm=self.tpm.address)
         policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
         evidence = device.issue(bytes(32))

@@ -48,7 +48,7 @@ async def known(node: FakeMachine, cluster: FakeJoinService) -> FakeJoinService:
     """The cluster of that node, which knows it."""
     async with node.booted() as boot:
         await boot.reached(Phase.LOCKED)
-        identity = await asyncio.to_thread(boot.identity)
+        identity = await boot.identity()
     cluster.holders[boot.disk.header["uuid"]] = identity
     return cluster
 

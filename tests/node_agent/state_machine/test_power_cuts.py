@@ -134,7 +134,7 @@ async def test_power_cut_during_rejoin(node: FakeMachine, join_service: FakeJoin
     async with join_service.listening() as port:
         node.settings["join_port"] = port
         async with node.booted() as boot:
-            join_service.holders[boot.disk.header["uuid"]] = await asyncio.to_thread(boot.identity)
+            join_service.holders[boot.disk.header["uuid"]] = await boot.identity()
         node.write_metadata(peers=PEERS)
         await cut(node, moment, lambda _boot: nothing())
         async with node.booted() as boot:
