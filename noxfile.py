@@ -27,6 +27,7 @@ from constellation_engine.cluster.manifests.first import first_objects_file
 
 NEWEST_PYTHON = "3.13"
 PROTO = Path("proto")
+PLUGIN = Path("terraform_provider_constellation/plugin/wire")
 WELL_KNOWN = [f"-I{files('grpc_tools') / '_proto'}"]
 
 
@@ -54,6 +55,17 @@ def stubs() -> dict[str, str]:
         return {str(PROTO / path.relative_to(folder)): path.read_text(encoding="utf-8") for path in made}
 
 
+def plugin_messages() -> dict[str, str]:
+    """Messages of Terraform's plugin protocol."""
+    sources = sorted(str(path) for path in PLUGIN.glob("*.proto"))
+    with TemporaryDirectory() as folder:
+        outputs = [f"--python_out={folder}", f"--pyi_out={folder}"]
+        command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *WELL_KNOWN, *outputs, *sources]
+        subprocess.run(command, check=True)
+        made = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in made}
+
+
 def generated_files() -> dict[str, str]:
     """Every generated file and what must stand in it."""
     return {
@@ -61,6 +73,7 @@ def generated_files() -> dict[str, str]:
         "docs/cli.md": reference(),
         FIRST_OBJECTS: first_objects_file(),
         **stubs(),
+        **plugin_messages(),
     }
 
 
@@ -167,6 +180,7 @@ def bench(session: nox.Session) -> None:
     """Measure beside the targets: the library on one core and beside Go libraries, the services on all cores."""
     session.run("python", "-m", "benchmarks", *session.posargs)
     session.run("python", "-m", "benchmarks.cluster", *({"--markdown"} & set(session.posargs)))
+    session.run("python", "-m", "benchmarks.terraform", *({"--markdown"} & set(session.posargs)))
 
 
 @nox.session(name="format")

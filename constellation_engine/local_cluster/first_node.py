@@ -17,10 +17,12 @@ import yaml
 from grpclib import GRPCError
 from grpclib.exceptions import ProtocolError, StreamTerminatedError
 
+from attestation.case import Mark
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
-from constellation_core.errors import PeerUnavailableError
+from constellation_core.errors import PeerNotAcceptedError, PeerUnavailableError
 from constellation_core.join_config import ControlPlanes, JoinConfig
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import endpoint, places
@@ -121,8 +123,19 @@ async def initialise(
 
 
 async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -> init_pb2.Done:
-    """Attest, ask, and listen until it is done."""
-    verifier = PolicyVerifier(policies=[image_policy(workspace)])
+    """Attest, ask, and listen until it is done. A node that an earlier request marked has the mark of this cluster."""
+    try:
+        return await _ask_marked(workspace, port, Mark.UNMARKED, report)
+    except PeerNotAcceptedError:
+        state, master = workspace.state, workspace.master_secret()
+        measurement_secret = derive(master.secret, master.salt, MEASUREMENT_SECRET)
+        return await _ask_marked(workspace, port, cluster_id(measurement_secret, state.measurement_salt), report)
+
+
+async def _ask_marked(
+    workspace: Workspace, port: int, mark: Mark | bytes, report: Callable[[str], None]
+) -> init_pb2.Done:
+    verifier = PolicyVerifier(policies=[image_policy(workspace)], mark=mark)
     async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
         report("the first node is genuine, and booted the image")
         try:
