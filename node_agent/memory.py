@@ -8,14 +8,19 @@ import re
 from pathlib import Path
 from typing import Final
 
-_FIELDS: Final = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
+_FIELDS: Final = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 _KIB: Final = 1024  # in a MiB
 
 
 def memory_in_use(source: Path = Path("/proc/meminfo")) -> str:
-    """Say it in words: "143 of 1967 MiB"; nothing where the kernel does not tell."""
+    """Say it in words: "143 of 1967 MiB"; nothing where the kernel does not tell.
+
+    In use is what nobody could have back: neither free, nor a copy of what is on a disk.
+    """
     try:
-        found = {name: int(size) // _KIB for name, size in _FIELDS.findall(source.read_text(encoding="ascii"))}
-        return f"{found['MemTotal'] - found['MemAvailable']} of {found['MemTotal']} MiB"
+        sizes = {name: int(size) for name, size in _FIELDS.findall(source.read_text(encoding="ascii"))}
+        copies = sizes["Buffers"] + sizes["Cached"] + sizes["SReclaimable"] - sizes["Shmem"]
+        used = sizes["MemTotal"] - sizes["MemFree"] - copies
+        return f"{used // _KIB} of {sizes['MemTotal'] // _KIB} MiB"
     except (OSError, KeyError, ValueError):
         return ""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,15 +14,17 @@ from attestation.measured_boot.uki import parse_uki
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.measure import measure
 from constellation_engine.node_image.verification import verify_image
-from tests.node_image.built_images import with_kernel_image, with_section
+from tests.node_image.built_images import console_shows, with_kernel_image, with_section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from constellation_engine.node_image.image_folder import ImageFolder
     from constellation_engine.node_image.measure import Measurement
+    from tests.node_image.built_images import Boot
 
 pytestmark = pytest.mark.timeout(2400)  # of it, the build takes most, and only once
+MEMORY = 180  # MiB, when the agent runs
 BOOT = 600.0  # seconds for a machine that has half of two busy cores
 
 
@@ -48,6 +51,12 @@ def test_the_boot_log_explains_every_register(measurement: Measurement) -> None:
 def test_the_signed_measurements_accept_the_machine(measurement: Measurement) -> None:
     assert measurement.verdict.accepted
     assert any("no hardware root" in warning for warning in measurement.verdict.warnings)
+
+
+def test_the_agent_gets_along_with_little_memory(release_image: ImageFolder, boot: Boot) -> None:
+    console = console_shows(boot(release_image.place(ImageFile.DISK)), "for init on port", seconds=BOOT)
+    used = [int(size) for size in re.findall(r"memory +(\d+) of \d+ MiB", console)]
+    assert used[0] <= MEMORY
 
 
 def test_the_image_is_what_was_signed(release_image: ImageFolder) -> None:

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_what_is_available_is_not_in_use(tmp_path: Path) -> None:
+def test_copies_of_what_is_on_disks_are_not_in_use(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal:        2014208 kB\nMemFree:          900000 kB\nMemAvailable:    1867776 kB\n")
+    meminfo.write_text(
+        "MemTotal:        2014208 kB\nMemFree:         1800000 kB\nMemAvailable:    1767776 kB\n"
+        "Buffers:            5000 kB\nCached:            70000 kB\nShmem:             11000 kB\n"
+        "SReclaimable:       3776 kB\nHugePages_Total:       0\n"
+    )
     assert memory_in_use(meminfo) == "143 of 1967 MiB"
 
 
-@pytest.mark.parametrize("content", ["", "MemTotal: 5 kB\n", "MemTotal: many kB\nMemAvailable: 3 kB\n", "ü"])
+@pytest.mark.parametrize("content", ["", "MemTotal: 5 kB\n", "MemTotal: many kB\nMemFree: 3 kB\n", "ü"])
 def test_what_is_not_told_is_not_said(tmp_path: Path, content: str) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text(content)
