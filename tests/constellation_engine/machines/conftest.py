@@ -24,7 +24,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="session")
-def _programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _programs() -> None:
     for program in ("qemu-system-x86_64", "qemu-img", "swtpm", "swtpm_setup"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: there are no local machines")
@@ -32,9 +32,6 @@ def _programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         find_ovmf()
     except MissingProgramError as error:
         pytest.skip(f"{error}: there are no local machines")
-    with pytest.MonkeyPatch.context() as patch:  # what is found out about KVM is not left in the user's cache
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture
