@@ -55,7 +55,7 @@ class Recorder:
         return self
 
 
-async def until(condition: Callable[[], object], *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - it says so
+async def until(condition: Callable[[], object], *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - it says so
     """Wait until something is so.
 
     Raises:

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 SAID = "the host was obeyed"
-DROP_IN = f"[Service]\nExecStartPost=/usr/bin/python3 -c \"open('/dev/console','w').write('{SAID}')\"\n"
-CREDENTIAL = "systemd.unit-dropin.systemd-resolved.service"
+ORDER = f"w /dev/console - - - - {SAID}\n"
+CREDENTIAL = "tmpfiles.extra"
+"""Lines of tmpfiles.d(5): whoever gives them writes files as root, units below /run among them."""
 OBEYING, REFUSING = b"systemd.import_credentials=1 ", b"systemd.import_credentials=no"
 
 
 @pytest.fixture
 def meddling_host(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = qemu.command_line
-    order = base64.b64encode(DROP_IN.encode()).decode()
+    order = base64.b64encode(ORDER.encode()).decode()
 
     def meddling(launch: Launch) -> list[str]:
         value = f"io.systemd.credential.binary:{CREDENTIAL}={order}".replace(",", ",,")

@@ -203,7 +203,7 @@ async def test_a_service_that_sees_nothing_any_more_says_so(empty_cluster: Clust
         assert all("last read" in str(words) for words in said.values())
         empty_cluster.join_config.set(max=1)
         proxy.resume()
-        await wait_for_async(service.ready, timeout=10)
+        await wait_for_async(service.ready, timeout=30)
         await until(lambda: empty_cluster.metric("configs_total", outcome="accepted") == 2)
 
 
