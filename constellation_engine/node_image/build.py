@@ -342,6 +342,8 @@ def _check(output: Path, request: ImageRequest) -> None:
         )
     if shutil.which("mcopy") is None:
         raise MissingProgramError("there is no mcopy on this machine", hint="apt-get install mtools")
+    if request.from_manifest and shutil.which("reprepro") is None:
+        raise MissingProgramError("there is no reprepro on this machine", hint="apt-get install reprepro")
     for place in (output, request.cache):
         there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
         if (free := shutil.disk_usage(there).free) < NEEDED_SPACE:

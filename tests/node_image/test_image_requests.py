@@ -80,6 +80,17 @@ def test_missing_mtools_are_named(attempt: Callable[..., None], monkeypatch: pyt
         attempt()
 
 
+def test_a_list_of_packages_needs_what_makes_an_archive_of_them(
+    attempt: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "mcopy").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(MissingProgramError, match="reprepro"):
+        attempt(from_manifest=tmp_path / "packages.json")
+
+
 @pytest.mark.parametrize("read", [Target.named, Profile.named], ids=["target", "profile"])
 def test_unknown_names_are_answered_with_the_known_ones(read: Callable[[str], object]) -> None:
     with pytest.raises(NodeImageError, match="got relaese") as caught:
