@@ -26,14 +26,13 @@ from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, d
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import endpoint, places
-from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
 from constellation_proto.init_grpc import InitStub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from attestation.policy import Policy
     from constellation_engine.local_cluster.workspace import Workspace
 
 SERVICE_CIDR: Final = IPv4Network("10.96.0.0/12")
@@ -44,20 +43,9 @@ _CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
 _PAUSE: Final = 1.0
 
 
-def image_policy(workspace: Workspace) -> Policy:
-    """Give the policy that accepts machines of the workspace's image.
-
-    Raises:
-        NodeImageError: a file of the image is missing.
-        NotGenuineError: its signature does not hold.
-    """
-    image = ImageFolder.open(workspace.state.spec.image)
-    return image.read_signed().verify(image.read(ImageFile.PUBLIC_KEY)).policy({})
-
-
 def join_config(workspace: Workspace) -> JoinConfig:
     """Say who may join: machines of the same image, and as many control planes as were asked for."""
-    image = ImageFolder.open(workspace.state.spec.image)
+    image = workspace.image()
     return JoinConfig(
         image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
         images=(image.read_signed(),),
@@ -67,8 +55,7 @@ def join_config(workspace: Workspace) -> JoinConfig:
 
 def request_of(workspace: Workspace) -> init_pb2.InitRequest:
     """Write the request."""
-    state, image = workspace.state, ImageFolder.open(workspace.state.spec.image)
-    manifest = image.read_signed().verify(image.read(ImageFile.PUBLIC_KEY))
+    state, image = workspace.state, workspace.image()
     return init_pb2.InitRequest(
         request_id=state.request_id,
         init_secret=workspace.init_secret().reveal(),
@@ -76,7 +63,7 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
         measurement_salt=state.measurement_salt,
         cluster_name=state.spec.name,
         kubernetes_version=f"v{image.read_build().kubernetes}",
-        components=[component.to_message() for component in manifest.components],
+        components=[component.to_message() for component in image.read_manifest().components],
         endpoint=endpoint(workspace),
         certificate_sans=[_LOOPBACK, *(str(place.address) for place in places(workspace))],
         service_cidr=str(SERVICE_CIDR),
@@ -135,7 +122,7 @@ async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -
 async def _ask_marked(
     workspace: Workspace, port: int, mark: Mark | bytes, report: Callable[[str], None]
 ) -> init_pb2.Done:
-    verifier = PolicyVerifier(policies=[image_policy(workspace)], mark=mark)
+    verifier = PolicyVerifier(policies=[workspace.image().policy()], mark=mark)
     async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
         report("the first node is genuine, and booted the image")
         try:

@@ -13,7 +13,7 @@ import bcrypt
 from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_core.roles import Role
 from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
-from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
@@ -75,12 +75,11 @@ def create_machine(workspace: Workspace, place: Place) -> Machine:
     if (folder / "spec.json").exists():
         return Machine(folder)
     spec = workspace.state.spec
-    image = ImageFolder.open(spec.image)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     return Machine.create(
         folder,
         MachineSpec(
-            image=image.require(ImageFile.DISK),
+            image=workspace.image().require(ImageFile.DISK),
             metadata=_metadata(workspace, place),
             cpus=spec.cpus,
             memory=spec.memory,

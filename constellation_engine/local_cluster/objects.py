@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -18,30 +17,28 @@ from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.errors import BringUpError
-from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.services_image.build import NAME as SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from constellation_engine.local_cluster.workspace import Workspace
+    from constellation_engine.node_image.image_folder import ImageFolder
 
 FIELD_MANAGER: Final = "constellation"
 _NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
 _PATIENCE: Final = httpx2.Timeout(60)
-_ATTEMPTS: Final = 20
 
 
-@contextmanager
-def client_of(workspace: Workspace) -> Iterator[Client]:
+def client_of(workspace: Workspace) -> Client:
     """Give a client of the cluster's API server."""
-    client = Client(
+    return Client(
         config=KubeConfig.from_file(str(workspace.kubeconfig)),
         field_manager=FIELD_MANAGER,
         timeout=_PATIENCE,
     )
-    yield client
 
 
 def services_reference(image: ImageFolder) -> str:
@@ -63,8 +60,7 @@ def apply_services(client: Client, workspace: Workspace, report: Callable[[str],
     Raises:
         ClusterError: the API server refuses, or does not answer.
     """
-    image = ImageFolder.open(workspace.state.spec.image)
-    wanted = manifests(image=services_reference(image), variant=Variant.QEMU_VTPM)
+    wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
     for item in wanted:
         name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
         with asking(f"write {name}"):

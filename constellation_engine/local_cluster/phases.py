@@ -24,9 +24,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.conditions import Condition, wait_for
+from constellation_core.errors import ConditionTimeoutError
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.verify import verify_cluster
-from constellation_engine.errors import BringUpError, ClusterError
+from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import first_node, objects
 from constellation_engine.local_cluster.machines import create_machine, places
 from constellation_engine.machines import Machine, machines
@@ -169,7 +170,7 @@ class _Run:
         verdict = asyncio.run(
             verify_cluster(
                 endpoints,
-                [first_node.image_policy(self._workspace)],
+                [self._workspace.image().policy()],
                 cluster_id=self._workspace.state.cluster_id,
                 timeout=_VERIFY,
                 progress=lambda endpoint, words: self.tell(f"{endpoint}: {words}"),
@@ -187,11 +188,7 @@ class _Run:
 
         try:
             wait_for([condition], timeout=self._timeout, progress=progress)
-        except ClusterError:
-            raise
-        except Exception as error:
-            if not hasattr(error, "hint"):
-                raise
+        except ConditionTimeoutError as error:
             raise BringUpError(
                 str(error), hint="constellation mini status; repeating the command goes on where it was"
             ) from error

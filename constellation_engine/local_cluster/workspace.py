@@ -31,6 +31,7 @@ from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import create_secret_file, read_secret_file
 from constellation_engine.components.cache import whole_file
 from constellation_engine.errors import WorkspaceError
+from constellation_engine.node_image.image_folder import ImageFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -223,6 +224,14 @@ class Workspace:
     def log(self) -> Path:
         """Place of the log."""
         return self.folder / "log.jsonl"
+
+    def image(self) -> ImageFolder:
+        """Open the image that its machines boot.
+
+        Raises:
+            UnknownImageError: it is not there any more.
+        """
+        return ImageFolder.open(self._state.spec.image)
 
     def master_secret(self) -> MasterSecret:
         """Read what every key derives from.

@@ -26,6 +26,9 @@ from constellation_engine.node_image.build_record import BuildRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from attestation.policy import Policy
+    from constellation_core.image_manifest import ImageManifest
+
 MAX_RECORD: Final = 16 * 1024 * 1024  # bytes of packages.json, the longest
 
 
@@ -125,6 +128,26 @@ class ImageFolder:
         """
         document = self.read(ImageFile.MEASUREMENTS, limit=MAX_SIZE)
         return SignedManifest.from_text(document, self.read(ImageFile.SIGNATURE).decode("ascii", "replace"))
+
+    def read_manifest(self) -> ImageManifest:
+        """Read what the image measures, signed by the key that its nodes believe. Whose key that is, is not said.
+
+        Raises:
+            NodeImageError: a file is missing.
+            NotGenuineError: the signature does not hold.
+            MalformedError: it is no manifest.
+        """
+        return self.read_signed().verify(self.read(ImageFile.PUBLIC_KEY))
+
+    def policy(self) -> Policy:
+        """Give the policy that accepts machines which booted this image.
+
+        Raises:
+            NodeImageError: a file is missing.
+            NotGenuineError: the signature does not hold.
+            MalformedError: it is no manifest.
+        """
+        return self.read_manifest().policy({})
 
 
 def read_bounded(path: Path, limit: int = MAX_RECORD) -> bytes:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from attestation.evidence import Evidence
-    from attestation.policy import Policy
     from attestation.verdict import Verdict
     from constellation_core.image_manifest import SignedManifest
     from constellation_engine.components import Report
@@ -158,17 +157,6 @@ def measure(folder: ImageFolder, *, report: Report, timeout: float = DEFAULT_TIM
             machine.destroy()
 
 
-def policy_of(folder: ImageFolder) -> Policy:
-    """Give the policy that accepts this image, by its signed measurements.
-
-    Raises:
-        NotGenuineError: the signature does not hold.
-        NodeImageError: a file is missing.
-    """
-    manifest = folder.read_signed().verify(folder.read(ImageFile.PUBLIC_KEY))
-    return manifest.policy({})
-
-
 @dataclass(slots=True)
 class _Witness:
     """Judges like others, and remembers."""
@@ -187,7 +175,7 @@ class _Witness:
 
 async def _meet(machine: Machine, folder: ImageFolder, seconds: float, watch: Watch) -> Verdict:
     """Connect again and again until the agent shows evidence."""
-    witness = _Witness(PolicyVerifier(policies=[policy_of(folder)]))
+    witness = _Witness(PolicyVerifier(policies=[folder.policy()]))
     port = machine.spec.host_port("init")
     last = "nobody listens"
     try:

@@ -134,6 +134,17 @@ def test_a_failed_check_is_an_error_and_no_warning(image: ImageFolder) -> None:
         image.read_signed().verify(public_pem(OTHER_KEY))
 
 
+def test_an_image_gives_the_policy_of_its_machines(image: ImageFolder) -> None:
+    assert image.policy() == image.read_manifest().policy({})
+    assert image.read_manifest().image == "constellation-node 0.1.0"
+
+
+def test_an_image_whose_signature_does_not_hold_gives_none(image: ImageFolder) -> None:
+    image.place(ImageFile.PUBLIC_KEY).write_bytes(public_pem(OTHER_KEY))
+    with pytest.raises(NotGenuineError, match="a signature by the image key"):
+        image.policy()
+
+
 def test_a_public_key_is_read_from_either_half(tmp_path: Path) -> None:
     key = load_or_create_key(tmp_path / "image.key")
     (tmp_path / "image.pub").write_bytes(public_pem(key))
