@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from constellation_cli.image.words import SigningKey, launch_inputs
+from constellation_cli.image.words import CpuModels, Cpus, Firmware, SigningKey, launch_inputs
 from constellation_cli.services.words import Mirror, Repository, SecurityMirror, chosen_mirrors
 
 DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes if everything was fetched before
@@ -41,13 +41,9 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
     snapshot: Annotated[
         str, typer.Option(metavar="URL", help="Archive to ask for packages that mirrors dropped.")
     ] = "",
-    firmware: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="OVMF for SEV-SNP, for launch digests (target qemu-snp).")
-    ] = None,
-    cpus: Annotated[str, typer.Option(metavar="N,…", help="Numbers of processors to compute launch digests for.")] = "",
-    cpu_model: Annotated[
-        str, typer.Option(metavar="MODEL,…", help="Models of processors to compute launch digests for.")
-    ] = "",
+    firmware: Firmware = None,
+    cpus: Cpus = "",
+    cpu_model: CpuModels = "",
     repository: Repository = None,
     mirror: Mirror = "",
     security_mirror: SecurityMirror = "",

@@ -12,7 +12,7 @@ import typer
 from constellation_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from constellation_engine.node_image.build import LaunchInputs
+    from constellation_engine.node_image.launch import LaunchInputs
 
 Image: TypeAlias = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the image.")]
 TrustedKey: TypeAlias = Annotated[
@@ -54,7 +54,7 @@ def launch_inputs(firmware: Path | None, cpus: str, models: str) -> LaunchInputs
     from constellation_engine.machines.firmware import find_snp_ovmf
     from constellation_engine.machines.launch_digest import Processors
     from constellation_engine.machines.spec import VcpuModel
-    from constellation_engine.node_image.build import LaunchInputs
+    from constellation_engine.node_image.launch import LaunchInputs
 
     try:
         numbers = [int(word) for word in cpus.split(",")]

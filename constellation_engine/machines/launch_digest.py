@@ -10,7 +10,6 @@ sev-snp-measure does all of it).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from constellation_engine.errors import MachineSpecError, MissingProgramError
@@ -38,16 +37,13 @@ class Processors:
     model: VcpuModel
 
 
-def launch_digests(
-    firmware: Path, boot: DirectBoot, *, numbers: Iterable[int], models: Iterable[VcpuModel]
-) -> Mapping[Processors, bytes]:
+def launch_digests(firmware: Path, boot: DirectBoot, processors: Iterable[Processors]) -> Mapping[Processors, bytes]:
     """Predict the launch digest for each number and model of processors.
 
     Args:
         firmware: the AmdSev build of OVMF, which looks at the hashes of what is booted.
         boot: what is booted.
-        numbers: of processors.
-        models: of processors.
+        processors: that machines may have.
 
     Returns:
         48 bytes each.
@@ -65,10 +61,10 @@ def launch_digests(
     try:
         firmware_digest = guest.calc_snp_ovmf_hash(str(firmware)).hex()  # the same for all of them
         return {
-            Processors(number, model): guest.calc_launch_digest(
+            one: guest.calc_launch_digest(
                 sev_mode.SevMode.SEV_SNP,
-                number,
-                vcpu_types.CPU_SIGS[model.value],
+                one.number,
+                vcpu_types.CPU_SIGS[one.model.value],
                 str(firmware),
                 str(boot.kernel),
                 str(boot.initrd),
@@ -76,7 +72,7 @@ def launch_digests(
                 GUEST_FEATURES,
                 firmware_digest,
             )
-            for number, model in product(numbers, models)
+            for one in processors
         }
     except (OSError, RuntimeError, ValueError) as error:
         hint = "the firmware must be OVMF built from OvmfPkg/AmdSev: Debian has it in ovmf-amdsev"

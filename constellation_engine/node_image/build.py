@@ -38,6 +38,7 @@ from constellation_engine.node_image import installed, mkosi
 from constellation_engine.node_image.build_record import BuildRecord
 from constellation_engine.node_image.contents import make_contents, passing_on
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.node_image.launch import digests_of
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.repeat import PackagePlaces, collect_packages
 from constellation_engine.node_image.sbom import write_sbom
@@ -50,9 +51,9 @@ if TYPE_CHECKING:
     from constellation_core.component_list import Component
     from constellation_engine.components.watch import Report
     from constellation_engine.debian.mirror import Mirrors
-    from constellation_engine.machines.launch_digest import Processors
     from constellation_engine.node_image.contents import Contents
     from constellation_engine.node_image.gather import Snapshot
+    from constellation_engine.node_image.launch import LaunchInputs
 
 CONFIGURATION: Final = Path("images/node")
 NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
@@ -67,19 +68,6 @@ _FAT_EPOCH: Final = "315532800"  # 1980: FAT knows no earlier time
 def default_cache() -> Path:
     """Give the folder of what is kept between builds: beside that of the components."""
     return default_root().with_name("node-image")
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchInputs:
-    """What launch digests depend on besides the image, for targets whose firmware is handed a kernel.
-
-    Attributes:
-        firmware: the AmdSev build of OVMF.
-        processors: numbers and models of virtual processors that machines may have.
-    """
-
-    firmware: Path
-    processors: Sequence[Processors]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,23 +262,8 @@ class _Build:
         sign_image(self._folder, self._key)
 
     def _launch_digests(self) -> tuple[bytes, ...]:
-        from constellation_engine.machines import DirectBoot  # noqa: PLC0415 - most images are measured by a TPM
-        from constellation_engine.machines.launch_digest import launch_digests  # noqa: PLC0415
-
         launch = self._request.launch
-        if launch is None:
-            return ()
-        boot = DirectBoot(
-            self._folder.place(ImageFile.KERNEL),
-            self._folder.place(ImageFile.INITRD),
-            self._folder.read(ImageFile.COMMAND_LINE).decode(),
-        )
-        found = {
-            digest
-            for one in launch.processors
-            for digest in launch_digests(launch.firmware, boot, numbers=[one.number], models=[one.model]).values()
-        }
-        return tuple(sorted(found))
+        return tuple(sorted(set(digests_of(self._folder, launch).values()))) if launch else ()
 
     def _put_into_esp(self) -> None:
         """Put the signed measurements where the node finds them: it shows them to nodes of other images."""

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Are the signed launch digests those of this image? Only with firmware and processors can that be said.
+"""Launch digests of an image, and whether the signed ones are those: only firmware and processors can tell.
 
-A launch digest covers firmware, kernel, initrd, command line and processors. Whoever verifies an image says which
-firmware and processors machines will have, and for each of them the digest must be among the signed ones.
+A launch digest covers firmware, kernel, initrd, command line and processors. Whoever builds or verifies an image says
+which firmware and processors machines will have; verified is that the digest of each is among the signed ones.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from attestation.verdict import Mismatch
@@ -16,14 +17,43 @@ from constellation_engine.machines.launch_digest import launch_digests
 from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from constellation_core.image_manifest import ImageManifest
-    from constellation_engine.node_image.build import LaunchInputs
+    from constellation_engine.machines.launch_digest import Processors
     from constellation_engine.node_image.image_folder import ImageFolder
 
 NAME: Final = "launch_digests"
 _SAY: Final = "say what machines will have: --firmware FILE --cpus NUMBER --cpu-model MODEL"
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInputs:
+    """What launch digests depend on besides the image, for targets whose firmware is handed a kernel.
+
+    Attributes:
+        firmware: the AmdSev build of OVMF.
+        processors: numbers and models of virtual processors that machines may have.
+    """
+
+    firmware: Path
+    processors: Sequence[Processors]
+
+
+def digests_of(folder: ImageFolder, launch: LaunchInputs) -> Mapping[Processors, bytes]:
+    """Predict the launch digests of an image, 48 bytes each.
+
+    Raises:
+        NodeImageError: kernel, initrd or command line is missing.
+        MachineError: the firmware cannot be used, or the extra `build` is not installed.
+    """
+    boot = DirectBoot(
+        folder.require(ImageFile.KERNEL),
+        folder.require(ImageFile.INITRD),
+        folder.read(ImageFile.COMMAND_LINE).decode("utf-8", "replace"),
+    )
+    return launch_digests(launch.firmware, boot, launch.processors)
 
 
 def launch_mismatches(folder: ImageFolder, manifest: ImageManifest, launch: LaunchInputs | None) -> Iterator[Mismatch]:
@@ -44,15 +74,8 @@ def launch_mismatches(folder: ImageFolder, manifest: ImageManifest, launch: Laun
     if launch is None or not launch.processors:
         yield Mismatch(NAME, "firmware and processors, to compute one", "none", _SAY)
         return
-    boot = DirectBoot(
-        folder.require(ImageFile.KERNEL),
-        folder.require(ImageFile.INITRD),
-        folder.read(ImageFile.COMMAND_LINE).decode("utf-8", "replace"),
-    )
-    numbers = sorted({one.number for one in launch.processors})
-    models = sorted({one.model for one in launch.processors})
-    for processors, digest in launch_digests(launch.firmware, boot, numbers=numbers, models=models).items():
-        if processors in launch.processors and digest not in manifest.launch_digests:
+    for processors, digest in digests_of(folder, launch).items():
+        if digest not in manifest.launch_digests:
             yield Mismatch(
                 NAME,
                 f"one of the {len(manifest.launch_digests)} that were signed",

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from constellation_core.image_manifest import ImageManifest
-    from constellation_engine.node_image.build import LaunchInputs
     from constellation_engine.node_image.disk import Disk, Esp
     from constellation_engine.node_image.kernel_image import KernelImage
+    from constellation_engine.node_image.launch import LaunchInputs
 
 VERSION: Final = 1
 DEBUG_WORD: Final = "constellation.debug"

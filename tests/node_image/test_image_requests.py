@@ -16,7 +16,8 @@ from constellation_engine.components.watch import Watch
 from constellation_engine.debian.packages import Archive
 from constellation_engine.errors import EngineError, MissingProgramError, NodeImageError
 from constellation_engine.node_image import mkosi
-from constellation_engine.node_image.build import ImageRequest, LaunchInputs, build, source_date
+from constellation_engine.node_image.build import ImageRequest, build, source_date
+from constellation_engine.node_image.launch import LaunchInputs
 from constellation_engine.node_image.targets import Platform, Profile, Target
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from constellation_engine.machines.launch_digest import Processors, launch_diges
 FIXTURES = Path("virtee__sev-snp-measure", "tests", "fixtures")
 NOTHING = Path("/dev/null")
 BOOT = DirectBoot(NOTHING, NOTHING, "")
+ONE = Processors(1, VcpuModel.MILAN)
 MANIFEST = LaunchManifest(uid="ü", name="node-0", role="worker", node_group="g", image_key="00" * 32)
 
 
@@ -47,12 +48,13 @@ def firmware(vectors: Path) -> Path:
 )
 def test_digests_are_those_that_are_published(firmware: Path, command_line: str, number: int, published: str) -> None:
     boot = replace(BOOT, command_line=command_line)
-    digests = launch_digests(firmware, boot, numbers=[number], models=[VcpuModel.EPYC_V4])
+    digests = launch_digests(firmware, boot, [Processors(number, VcpuModel.EPYC_V4)])
     assert digests == {Processors(number, VcpuModel.EPYC_V4): bytes.fromhex(published)}
 
 
 def test_each_number_and_model_of_processors_has_its_own(firmware: Path) -> None:
-    digests = launch_digests(firmware, BOOT, numbers=[1, 2, 4], models=list(VcpuModel))
+    processors = [Processors(number, model) for number in (1, 2, 4) for model in VcpuModel]
+    digests = launch_digests(firmware, BOOT, processors)
     assert len(digests) == len(set(digests.values())) == 3 * len(VcpuModel)
     assert {len(digest) for digest in digests.values()} == {48}
 
@@ -61,15 +63,14 @@ def test_everything_that_is_booted_counts(firmware: Path, tmp_path: Path) -> Non
     other = tmp_path / "other"
     other.write_bytes(b"other")
     boots = [BOOT, replace(BOOT, kernel=other), replace(BOOT, initrd=other), replace(BOOT, command_line="other")]
-    one = Processors(1, VcpuModel.MILAN)
-    digests = {launch_digests(firmware, boot, numbers=[1], models=[VcpuModel.MILAN])[one] for boot in boots}
+    digests = {launch_digests(firmware, boot, [ONE])[ONE] for boot in boots}
     assert len(digests) == 4
 
 
 def test_firmware_that_does_not_measure_the_kernel_is_refused(vectors: Path) -> None:
     firmware = vectors / FIXTURES / "ovmf_OvmfX64_suffix.bin"
     with pytest.raises(MachineSpecError, match="SNP_KERNEL_HASHES") as caught:
-        launch_digests(firmware, BOOT, numbers=[1], models=[VcpuModel.MILAN])
+        launch_digests(firmware, BOOT, [ONE])
     assert "ovmf-amdsev" in caught.value.hint
 
 
@@ -78,19 +79,19 @@ def test_what_is_no_firmware_is_refused(tmp_path: Path, content: bytes) -> None:
     firmware = tmp_path / "firmware"
     firmware.write_bytes(content)
     with pytest.raises(MachineSpecError, match="no launch digest"):
-        launch_digests(firmware, BOOT, numbers=[1], models=[VcpuModel.MILAN])
+        launch_digests(firmware, BOOT, [ONE])
 
 
 def test_a_kernel_that_is_not_there_is_refused(firmware: Path) -> None:
     boot = replace(BOOT, kernel=Path("/nowhere"))
     with pytest.raises(MachineSpecError, match="/nowhere"):
-        launch_digests(firmware, boot, numbers=[1], models=[VcpuModel.MILAN])
+        launch_digests(firmware, boot, [ONE])
 
 
 def test_without_the_extra_it_says_what_to_install(firmware: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sevsnpmeasure", None)
     with pytest.raises(MissingProgramError) as caught:
-        launch_digests(firmware, BOOT, numbers=[1], models=[VcpuModel.MILAN])
+        launch_digests(firmware, BOOT, [ONE])
     assert "[build]" in caught.value.hint
 
 

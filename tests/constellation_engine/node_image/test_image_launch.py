@@ -15,9 +15,8 @@ from constellation_core.image_manifest import ImageManifest
 from constellation_engine.errors import MachineSpecError
 from constellation_engine.machines import DirectBoot, VcpuModel
 from constellation_engine.machines.launch_digest import Processors, launch_digests
-from constellation_engine.node_image.build import LaunchInputs
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
-from constellation_engine.node_image.launch import launch_mismatches
+from constellation_engine.node_image.launch import LaunchInputs, launch_mismatches
 from constellation_engine.testing.node_images import BUILD, FakeImage
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def folder(tmp_path: Path) -> ImageFolder:
 def manifest(folder: ImageFolder, firmware: Path) -> ImageManifest:
     """What was signed: digests for two sizes of machines."""
     boot = DirectBoot(folder.place(ImageFile.KERNEL), folder.place(ImageFile.INITRD), "roothash=00")
-    digests = launch_digests(firmware, boot, numbers=[1, 2], models=[VcpuModel.MILAN])
+    digests = launch_digests(firmware, boot, MILAN)
     signed = tuple(sorted(digests.values()))
     return ImageManifest(image="node", variant=Variant.QEMU_SNP, launch_digests=signed, created=BUILD.created)
 
