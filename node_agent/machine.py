@@ -197,11 +197,13 @@ class Machine:
         return await self.insist(lambda: call(report))
 
     async def adopt(self, membership: Membership, keys: ClusterKeys) -> None:
-        """Give the state disk to the cluster: from now on this machine comes back as its node.
+        """Give the state disk to the cluster: from now on this machine comes back as its node. Once is enough.
 
         Raises:
             PermanentError: the disk fails.
         """
+        if self.membership is not None:
+            return
         with foreign_errors("the state disk"):
             membership.save(self.settings.state)
             await asyncio.to_thread(os.sync)  # whatever Kubernetes wrote is there when the disk says that it is

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
     from uuid import UUID
@@ -292,11 +292,20 @@ class Kubernetes(Protocol):
             Kubeconfig of an administrator.
         """
 
-    async def join(self, plan: JoinPlan, report: Report) -> None:
-        """Join a cluster."""
+    async def join(
+        self, plan: JoinPlan, report: Report, *, resumable: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Join a cluster.
+
+        Args:
+            plan: what a ticket says.
+            report: takes progress.
+            resumable: awaited when all is on the disk that `start_kubelet` needs to finish, and before anybody in the
+                cluster knows of the node.
+        """
 
     async def start_kubelet(self, report: Report) -> None:
-        """Start what an earlier boot has set up."""
+        """Start what an earlier boot has set up; finish it where that boot did not."""
 
 
 # The machine

@@ -1,6 +1,12 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Join: what a node does with its ticket. As with init, the disk is adopted last: there is no half node."""
+"""Join: what a node does with its ticket, and when its disk becomes the cluster's.
+
+A worker's disk is adopted last, as with init: who loses power before that boots as a new machine, and asks again. With
+a control plane that is too late. Once etcd has taken it in, a cluster of two needs it for every vote, and a disk that
+is formatted again has forgotten what it voted for. So its disk is adopted when all is on it that a later boot needs to
+finish the join (`Kubernetes.start_kubelet`), and nobody in the cluster knows of the node yet.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from constellation_core.component_list import Component
 from constellation_core.keys.secret import Secret
+from constellation_core.roles import Role
 from node_agent.errors import PermanentError
 from node_agent.membership import ClusterKeys, Membership, peers_of
 from node_agent.parts import ControlPlaneFile, JoinPlan
@@ -25,8 +32,9 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
     1. The ticket is read whole; so far, nothing has happened.
     2. The boot is marked: from here on, an error ends in another boot.
     3. The mesh comes up, and nothing leaves beside it.
-    4. Kubernetes is set up.
-    5. The disk is adopted: from here on, the node comes back as what it is.
+    4. Kubernetes is set up; before etcd takes a control plane in, its disk is adopted (attack: the host cuts the power
+       in between, again and again, until dead members outnumber the others).
+    5. The disk of a worker is adopted. From here on, the node comes back as what it is.
 
     Args:
         machine: this one, its disk prepared.
@@ -40,8 +48,13 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
     membership = _membership(plan, ticket, keys)
     await machine.mark(keys, ticket.measurement_salt)  # 2
     await machine.enter_mesh(membership, keys)  # 3
-    await machine.set_up(lambda report: machine.parts.kubernetes.join(plan, report))  # 4
-    await machine.adopt(membership, keys)  # 5
+
+    async def adopt() -> None:
+        await machine.adopt(membership, keys)
+
+    early = adopt if plan.role is Role.CONTROL_PLANE else None
+    await machine.set_up(lambda report: machine.parts.kubernetes.join(plan, report, resumable=early))  # 4
+    await adopt()  # 5
 
 
 def _membership(plan: JoinPlan, ticket: join_pb2.Ticket, keys: ClusterKeys) -> Membership:

@@ -205,11 +205,18 @@ class FakeMachine:
     Args:
         folder: where everything is.
         metadata: what the platform says of it; name and role have defaults.
+
+    Attributes:
+        moments: what happens at which moment.
+        metadata: what the platform says of it.
+        settings: other settings than the defaults.
+        etcd: members that it made its cluster's etcd take in.
     """
 
     def __init__(self, folder: Path, **metadata: Any) -> None:  # noqa: ANN401 - as the format says
         self.folder = folder
         self.moments = Moments()
+        self.etcd: list[str] = []
         self.metadata: dict[str, Any] = {"version": 1, "name": "control-0", "role": "control-plane", **metadata}
         self.settings: dict[str, Any] = {}
         (folder / "tpm").mkdir(parents=True)
@@ -295,7 +302,7 @@ class FakeMachine:
             settings,
             FakeDisk(self.folder / "disk", state, self.moments),
             FakeMesh(self.moments),
-            FakeKubernetes(self.moments, state),
+            FakeKubernetes(self.moments, state, self.etcd),
             FakePower(self.moments),
             tpm,
             self,

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from constellation_core.keys.secret import Secret
+from constellation_core.roles import Role
 from node_agent.errors import PermanentError
 from node_agent.parts import DiskKind, DiskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 KUBECONFIG: Final = b"apiVersion: v1\nkind: Config\n"
 _KEY_FILE: Final = "private.key"
+_FINISHED: Final = "finished"
 
 
 class FakeDisk:
@@ -181,49 +183,75 @@ class FakeMesh:
 
 @dataclass(slots=True)
 class FakeKubernetes:
-    """Kubernetes that is set up by a file on the disk.
+    """Kubernetes that is set up by files on the disk.
+
+    A control plane that joins becomes a member of etcd. Its disk remembers which one; without that, it becomes another.
 
     Attributes:
         moments: of the test.
         state: where the disk is mounted.
+        etcd: members that joined, as the cluster remembers them.
         plan: what it was set up with, last.
         running: whether a kubelet runs.
     """
 
     moments: Moments
     state: Path
+    etcd: list[str] = field(default_factory=list)
     plan: ClusterPlan | JoinPlan | None = field(default=None, repr=False)
     running: bool = False
 
     async def init(self, plan: ClusterPlan, report: Report) -> bytes:
         """Set up a cluster."""
-        await self._set_up("init", plan, report)
+        await self.moments.come("kubernetes.init")
+        report("kubeadm: preflight")
+        self.plan = plan
+        self._file.write_text(_FINISHED)
+        self.running = True
+        await self.moments.come("kubernetes.init done")
         return KUBECONFIG
 
-    async def join(self, plan: JoinPlan, report: Report) -> None:
+    async def join(
+        self, plan: JoinPlan, report: Report, *, resumable: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Join one."""
-        await self._set_up("join", plan, report)
+        await self.moments.come("kubernetes.join")
+        self.plan = plan
+        self._file.write_text(plan.role)
+        if resumable is not None:
+            await resumable()
+        await self._finish(report)
+        await self.moments.come("kubernetes.join done")
 
     async def start_kubelet(self, report: Report) -> None:
         """Start what is there."""
         await self.moments.come("kubernetes.start_kubelet")
         if not self._file.exists():
             raise PermanentError("Kubernetes was never set up on this disk")
-        report("kubelet")
-        self.running = True
+        if self._file.read_text() == _FINISHED:
+            report("kubelet")
+            self.running = True
+        else:
+            await self._finish(report)
         await self.moments.come("kubernetes.start_kubelet done")
 
     @property
     def _file(self) -> Path:
         return self.state / "kubernetes"
 
-    async def _set_up(self, what: str, plan: ClusterPlan | JoinPlan, report: Report) -> None:
-        await self.moments.come(f"kubernetes.{what}")
+    @property
+    def _member(self) -> Path:
+        return self.state / "etcd-member"
+
+    async def _finish(self, report: Report) -> None:
         report("kubeadm: preflight")
-        self.plan = plan
-        self._file.write_text(what)
+        if self._file.read_text() == Role.CONTROL_PLANE:
+            if not self._member.exists():
+                self._member.write_text(str(uuid.uuid4()))
+                self.etcd.append(self._member.read_text())
+            await self.moments.come("kubernetes.member")
+        self._file.write_text(_FINISHED)
         self.running = True
-        await self.moments.come(f"kubernetes.{what} done")
 
 
 @dataclass(slots=True)

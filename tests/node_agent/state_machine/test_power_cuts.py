@@ -18,6 +18,7 @@ from constellation_core.keys.key_material import KeyMaterial
 from constellation_proto import init_pb2, recover_pb2
 from constellation_proto.init_grpc import InitStub
 from constellation_proto.recover_grpc import RecoverStub
+from node_agent.errors import PermanentError, TemporaryError
 from node_agent.phases import Phase
 from node_agent.testing.parts import KUBECONFIG
 
@@ -35,6 +36,14 @@ MESH = ("mesh.start", "mesh.start done", "mesh.set_peers")
 ADOPTING = ("disk.adopt", "disk.adopt done")
 INIT = (*PREPARING, *MESH, "kubernetes.init", "kubernetes.init done", *ADOPTING)
 JOIN = (*PREPARING, *MESH, "kubernetes.join", "kubernetes.join done", *ADOPTING)
+JOIN_AS_CONTROL_PLANE = (
+    *PREPARING,
+    *MESH,
+    "kubernetes.join",
+    *ADOPTING,
+    "kubernetes.member",
+    "kubernetes.join done",
+)
 LATER = (
     "disk.examine",
     "disk.open",
@@ -110,6 +119,46 @@ async def test_power_cut_during_join(machine: FakeMachine, cluster: FakeJoinServ
         await boot.reached(Phase.SERVING)
         assert boot.kubernetes.running
     assert {request.disk_uuid for request in cluster.tickets} == {boot.disk.header["uuid"]}
+
+
+@pytest.mark.parametrize("moment", JOIN_AS_CONTROL_PLANE)
+async def test_power_cut_while_a_control_plane_joins(
+    machine: FakeMachine, cluster: FakeJoinService, moment: str
+) -> None:
+    """It comes back as the member of etcd that it was, or the cluster never heard of it."""
+    await cut(machine, moment, lambda _boot: nothing())
+    known = list(machine.etcd)
+    async with machine.booted() as boot:
+        await boot.reached(Phase.SERVING)
+        assert boot.kubernetes.running
+    assert len(machine.etcd) == 1
+    assert machine.etcd[: len(known)] == known
+    assert {request.disk_uuid for request in cluster.tickets} == {boot.disk.header["uuid"]}
+
+
+@pytest.mark.parametrize("moment", ["kubernetes.member", "kubernetes.join done"])
+async def test_a_control_plane_that_failed_after_etcd_took_it_in_finishes_what_it_began(
+    machine: FakeMachine, cluster: FakeJoinService, moment: str
+) -> None:
+    machine.moments.break_at(moment, PermanentError("it is broken"))
+    async with machine.booted() as boot:
+        await boot.power.rebooted.wait()
+    machine.moments.mend()
+    async with machine.booted() as boot:
+        await boot.reached(Phase.SERVING)
+        assert boot.kubernetes.running
+    assert len(machine.etcd) == 1
+    assert len(cluster.tickets) == 1
+
+
+async def test_what_is_tried_again_in_one_boot_adopts_the_disk_once(
+    machine: FakeMachine, cluster: FakeJoinService
+) -> None:
+    machine.moments.break_at("kubernetes.member", TemporaryError("the API server does not answer"), times=2)
+    async with machine.booted() as boot:
+        await boot.reached(Phase.SERVING)
+    assert machine.moments.seen.count("disk.adopt") == 1
+    assert len(machine.etcd) == len(cluster.tickets) == 1
 
 
 @pytest.fixture
