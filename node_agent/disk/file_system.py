@@ -3,10 +3,12 @@
 """The file system on an open state disk: ext4, on a device of which nothing was wiped; and where it is mounted.
 
 A read of a block that was never written is an error: it has no valid check. Usually the whole device is wiped for that
-reason, which takes minutes. A file system does not need it: ext4 keeps in its own tables which blocks and inodes were
-ever used, and reads no others. Only what makes it is less careful: it looks for older file systems at both ends, and
-writes superblocks as parts of blocks. Those blocks are written first. If a program ever reads too early it gets an
-error, not old data: this is safe, whether or not it is right.
+reason, which takes minutes. A file system does not need it: ext4 keeps in its own tables which blocks were ever used,
+and reads no others. Inode tables are different: where two inodes of one block are made at the same time, the kernel
+reads the block, used before or not, and an error there takes the file system out of service. So all inode tables are
+written when the file system is made, and there are fewer inodes than usual. What makes it is not careful either: it
+looks for older file systems at both ends, and writes superblocks as parts of blocks. Those blocks are written first. If
+a program ever reads too early it gets an error, not old data: this is safe, whether or not it is right.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ _BLOCK_SIZE: Final = 4096
 _BLOCKS_PER_GROUP: Final = 8 * _BLOCK_SIZE  # one block of bits
 _PROBED: Final = 8 << 20  # bytes at each end
 _JOURNAL: Final = 64  # MiB: is written at once, and replayed at a start after a crash
-# Inode tables are written when they are used. Blocks of the journal are read before they are used: all are written.
-_MAKING: Final = ("nodiscard", "lazy_itable_init=1", "lazy_journal_init=0")
+_BYTES_PER_INODE: Final = 32768  # tables of 1/128 of the disk
+_MAKING: Final = ("nodiscard", "lazy_itable_init=0", "lazy_journal_init=0")
 # Who can write to the disk below us cannot forge a file; a file that does not fit its check is not to be worked around.
-_MOUNT_OPTIONS: Final = "noatime,nodev,nosuid,noinit_itable,errors=remount-ro"
+_MOUNT_OPTIONS: Final = "noatime,nodev,nosuid,errors=remount-ro"
 _BLOCK_COUNT_AT: Final = 1024 + 4  # s_blocks_count_lo of the superblock: 16 TiB; larger disks do not grow
 _WIPED_AT_ONCE: Final = 32 << 20  # bytes
 _PRIVATE: Final = 0o700
@@ -47,9 +49,8 @@ async def make(device: Path) -> None:
         PermanentError: it fails.
     """
     await asyncio.to_thread(_write_what_is_read, device)
-    journal = ("-J", f"size={_JOURNAL}")
-    extended = ("-E", ",".join(_MAKING))
-    await run(("mkfs.ext4", "-q", "-F", "-b", str(_BLOCK_SIZE), "-m", "0", *journal, *extended, str(device)))
+    sizes = ("-b", str(_BLOCK_SIZE), "-m", "0", "-i", str(_BYTES_PER_INODE), "-J", f"size={_JOURNAL}")
+    await run(("mkfs.ext4", "-q", "-F", *sizes, "-E", ",".join(_MAKING), str(device)))
 
 
 def _write_what_is_read(device: Path) -> None:
