@@ -37,6 +37,7 @@ from constellation_engine.errors import MissingProgramError, NodeImageError
 from constellation_engine.node_image import installed, mkosi
 from constellation_engine.node_image.build_record import BuildRecord
 from constellation_engine.node_image.contents import make_contents, passing_on
+from constellation_engine.node_image.esp import put_into_esp
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.launch import digests_of
 from constellation_engine.node_image.packages import PackageManifest
@@ -46,7 +47,7 @@ from constellation_engine.node_image.signing import load_or_create_key, public_p
 from constellation_engine.node_image.targets import NAME, Profile, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from constellation_core.component_list import Component
     from constellation_engine.components.watch import Report
@@ -59,10 +60,6 @@ CONFIGURATION: Final = Path("images/node")
 NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
 DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes on two slow cores if all was fetched before
 TITLE: Final = "node image"
-
-_ESP_OFFSET: Final = 1 << 20  # bytes: systemd-repart begins there
-_ESP_FOLDER: Final = "constellation"
-_FAT_EPOCH: Final = "315532800"  # 1980: FAT knows no earlier time
 
 
 def default_cache() -> Path:
@@ -85,7 +82,6 @@ class ImageRequest:
         launch: for targets whose firmware is handed a kernel.
         from_manifest: `packages.json` of an image: build from these packages, and no others.
         snapshot: is asked for those that mirrors dropped.
-        arguments: more words for the kernel.
     """
 
     target: Target
@@ -98,7 +94,6 @@ class ImageRequest:
     launch: LaunchInputs | None = None
     from_manifest: Path | None = None
     snapshot: Snapshot | None = None
-    arguments: Sequence[str] = ()
 
 
 def build(output: Path, request: ImageRequest, *, report: Report, timeout: float = DEFAULT_TIMEOUT) -> ImageFolder:
@@ -182,7 +177,7 @@ class _Build:
             self._run_mkosi(tree, Path(name))
         self._take_disk()
         self._measure(contents.components)
-        self._put_into_esp()
+        put_into_esp(self._folder)
         self._write_records(contents)
 
     def _run_mkosi(self, tree: Path, work: Path) -> None:
@@ -202,7 +197,6 @@ class _Build:
             f"--workspace-directory={cache / 'work'}",
             f"--sandbox-tree={sources}",
             f"--tools-tree-sandbox-tree={sources}",
-            *(f"--kernel-command-line={word}" for word in request.arguments),
         ]
         if packages:
             # Trees that other builds left may hold other versions.
@@ -264,24 +258,6 @@ class _Build:
     def _launch_digests(self) -> tuple[bytes, ...]:
         launch = self._request.launch
         return tuple(sorted(set(digests_of(self._folder, launch).values()))) if launch else ()
-
-    def _put_into_esp(self) -> None:
-        """Put the signed measurements where the node finds them: it shows them to nodes of other images."""
-        disk = f"{self._folder.place(ImageFile.DISK)}@@{_ESP_OFFSET}"
-        files = [str(self._folder.place(file)) for file in (ImageFile.MEASUREMENTS, ImageFile.SIGNATURE)]
-        environment = {
-            **os.environ,
-            "SOURCE_DATE_EPOCH": "315532800",
-            "TZ": "UTC",
-            "MTOOLS_SKIP_CHECK": "1",
-        }  # FAT begins in 1980
-        for command in (("mmd", "-i", disk, f"::/{_ESP_FOLDER}"), ("mcopy", "-i", disk, *files, f"::/{_ESP_FOLDER}/")):
-            try:
-                subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)  # noqa: S603 - mtools
-            except FileNotFoundError:
-                raise MissingProgramError(f"there is no {command[0]} on this machine", hint="install mtools") from None
-            except subprocess.CalledProcessError as error:
-                raise NodeImageError(f"{command[0]} failed: {error.stderr.strip()}") from None
 
     def _write_records(self, contents: Contents) -> None:
         manifests = [self._made / "node.manifest", self._made / "initrd.manifest"]

@@ -55,13 +55,22 @@ class Disk:
         Raises:
             MalformedError: the disk has not exactly one.
         """
+        row = self.row(kind)
+        return self.data[row.offset : row.offset + row.size]
+
+    def row(self, kind: PartitionType) -> Partition:
+        """Give the row of the partition of a type: where it lies.
+
+        Raises:
+            MalformedError: the disk has not exactly one.
+        """
         found = [one for one in self.partitions if one.type is kind]
         if len(found) != 1:
             raise MalformedError(
                 f"expected one partition of type {kind.name} on the disk, got {len(found)}",
                 hint="is it the disk of a node image?",
             )
-        return self.data[found[0].offset : found[0].offset + found[0].size]
+        return found[0]
 
     def esp(self) -> Esp:
         """Read what is in the ESP.
