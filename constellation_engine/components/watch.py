@@ -75,6 +75,10 @@ class Watch:
         with self._telling:
             self._report(Progress(component, stage, detail))
 
+    def pass_on(self, progress: Progress) -> None:
+        """Say what somebody else, who works for this fetch, says: a `Report`."""
+        self.tell(progress.component, progress.stage, progress.detail)
+
     def call_off(self) -> None:
         """Let every `check` and `pause` from now on raise."""
         self._called_off.set()

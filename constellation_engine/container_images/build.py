@@ -84,7 +84,7 @@ def build_control_plane(folder: Path, kubernetes: str, sources: Sources, watch: 
         kubernetes=version,
         only=Origin.BUILD,
         timeout=watch.remaining("programs"),
-        report=lambda progress: watch.tell(progress.component, progress.stage, progress.detail),
+        report=watch.pass_on,
     )
     listed = read_lock(sources.repository / kube_proxy.LIST.file, kube_proxy.LIST.wanted)
     packages = {package: fetch(package, sources.mirrors, watch) for package in listed}

@@ -36,7 +36,7 @@ from constellation_engine.debian.packages import RELEASE
 from constellation_engine.errors import MissingProgramError, NodeImageError
 from constellation_engine.node_image import installed, mkosi
 from constellation_engine.node_image.build_record import BuildRecord
-from constellation_engine.node_image.contents import make_contents, passing_on
+from constellation_engine.node_image.contents import make_contents
 from constellation_engine.node_image.esp import put_into_esp
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.launch import digests_of
@@ -220,7 +220,7 @@ class _Build:
             request.from_manifest,
             folder,
             places,
-            report=passing_on(self._watch),
+            report=self._watch.pass_on,
             timeout=self._watch.remaining(TITLE),
         )
         return folder

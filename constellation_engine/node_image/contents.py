@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from constellation_engine.components.watch import Progress, Report, Watch
+    from constellation_engine.components.watch import Watch
     from constellation_engine.container_images import Sources, StoreFacts
     from constellation_engine.node_image.build_record import BuildRecord
 
@@ -93,7 +93,7 @@ def _copy_programs(tree: Path, kubernetes: str, sources: Sources, watch: Watch) 
         kubernetes=kubernetes,
         only=Origin.BUILD,
         timeout=watch.remaining("components"),
-        report=passing_on(watch),
+        report=watch.pass_on,
     )
     for name, program in programs.items():
         target = tree / ("usr/lib/cni" if name in PLUGINS else "usr/bin") / name
@@ -128,12 +128,11 @@ def _wheels(requirements: str) -> Iterator[PythonPackage]:
 
 def _make_store(target: Path, kubernetes: str, sources: Sources, work: Path, watch: Watch) -> StoreFacts:
     services = work / "services-image"
-    report = passing_on(watch)
     build_services(
         services,
         repository=sources.repository,
         mirrors=sources.mirrors,
-        report=report,
+        report=watch.pass_on,
         timeout=watch.remaining("the image of the services"),
     )
     return build_store(
@@ -141,7 +140,7 @@ def _make_store(target: Path, kubernetes: str, sources: Sources, work: Path, wat
         kubernetes=kubernetes,
         services=services,
         sources=sources,
-        report=report,
+        report=watch.pass_on,
         timeout=watch.remaining("container images"),
     )
 
@@ -161,12 +160,3 @@ def _write_facts(folder: Path, record: BuildRecord, public_key: bytes, component
     (folder / "image.pub").write_bytes(public_key)
     listed = json.dumps([one.to_record() for one in components], indent=1) + "\n"
     (folder / "components.json").write_text(listed, encoding="ascii")
-
-
-def passing_on(watch: Watch) -> Report:
-    """Give something that passes progress on to a watch."""
-
-    def tell(progress: Progress) -> None:
-        watch.tell(progress.component, progress.stage, progress.detail)
-
-    return tell
