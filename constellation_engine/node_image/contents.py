@@ -24,6 +24,7 @@ from constellation_engine.components.watch import Stage
 from constellation_engine.container_images import build_store
 from constellation_engine.node_image.packages import ContainerImage, PythonPackage
 from constellation_engine.services_image import build as build_services
+from constellation_engine.services_image.ours import copy_packages
 from constellation_engine.services_image.wheels import export_requirements, install_requirements
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ PLUGINS: Final = ("bridge", "host-local", "loopback", "portmap")
 PACKAGES: Final = ("attestation", "constellation_core", "node_agent", "proto/constellation_proto")
 EXTRA: Final = "agent"  # of pyproject.toml
 
-_KINDS: Final = {".pem", ".py", ".typed"}
-_LEFT_OUT: Final = {"__pycache__", "testing"}  # fakes have no place in a node
 _WHEEL: Final = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 _FACTS_VERSION: Final = 1
 
@@ -109,13 +108,7 @@ def _install_agent(target: Path, repository: Path, watch: Watch) -> tuple[Python
     watch.tell(title, Stage.BUILDING)
     requirements = export_requirements(repository, (EXTRA,), timeout=watch.remaining(title))
     install_requirements(repository, requirements, target, timeout=watch.remaining(title))
-    for source in PACKAGES:
-        for path in (repository / source).rglob("*"):
-            below = path.relative_to((repository / source).parent)
-            if path.suffix in _KINDS and _LEFT_OUT.isdisjoint(below.parts):
-                place = target / below
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, place)
+    copy_packages(repository, PACKAGES, target)
     watch.tell(title, Stage.READY)
     return tuple(sorted(_wheels(requirements)))
 
