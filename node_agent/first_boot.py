@@ -24,7 +24,6 @@ from node_agent.joining import JoinRequest, Service, ask_for_ticket
 from node_agent.loops import background, words
 from node_agent.phases import Phase
 from node_agent.secret_guard import SecretGuard
-from node_agent.self_image import look_at_self
 from node_agent.ticket import join
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class FirstBoot:
 
     async def _look(self) -> SelfImage:
         machine = self._machine
-        itself = await asyncio.to_thread(look_at_self, machine.device, machine.registers, machine.image)
+        itself = await asyncio.to_thread(machine.look_at_self)
         for difference in itself.differences:
             machine.reporter.note(f"the boot is not what the image's manifest says: {difference}")
         return itself

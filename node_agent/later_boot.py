@@ -29,7 +29,6 @@ from node_agent.membership import ClusterKeys, Membership, kept_kubeconfig, peer
 from node_agent.phases import Phase
 from node_agent.recover_server import RecoverService
 from node_agent.secret_guard import ATTEMPTS, SecretGuard
-from node_agent.self_image import look_at_self
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -107,7 +106,7 @@ class LaterBoot:
     async def _rejoin(self) -> None:
         """Ask join services until one gives the key."""
         machine = self._machine
-        itself = await asyncio.to_thread(look_at_self, machine.device, machine.registers, machine.image)
+        itself = await asyncio.to_thread(machine.look_at_self)
         while not self._unlocked.done():
             services = await join_services(machine)
             if not services:

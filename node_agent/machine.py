@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from node_agent.metadata.source import MetadataSource
     from node_agent.parts import Kubernetes, Mesh, Peer, Power, Report, StateDisk
     from node_agent.reporter import Reporter
+    from node_agent.self_image import SelfImage
     from node_agent.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -123,6 +124,16 @@ class Machine:
         given = [str(address.ip) for card in self.metadata.network for address in card.addresses]
         outside = [address for name, address in own_addresses().items() if name not in INSIDE]
         return tuple(given or outside)
+
+    def look_at_self(self) -> SelfImage:
+        """Judge our own evidence, as others will. The devices take their time: call it in a thread.
+
+        Raises:
+            PermanentError: there is none, or nobody could judge it.
+        """
+        from node_agent.self_image import look_at_self  # noqa: PLC0415 - brings all that judges
+
+        return look_at_self(self.device, self.registers, facts=self.facts, image=self.image)
 
     async def protect(self) -> None:
         """Let in what the node must, and nothing else, before it belongs to a cluster.
