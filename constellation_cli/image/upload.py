@@ -97,9 +97,9 @@ def _uploader(kind: str, where: str, *, hidden: bool) -> Uploader:
 
 def _note(file: Path, folder: ImageFolder, place: Place) -> None:
     """Add a place to a list of images."""
-    from constellation_engine.components.cache import whole_file
     from constellation_engine.node_image.catalogue import MAX_SIZE, Catalogue
     from constellation_engine.node_image.image_folder import read_bounded
+    from constellation_engine.whole_files import whole_file
 
     known = Catalogue.from_document(read_bounded(file, MAX_SIZE)) if file.exists() else Catalogue(())
     changed = known.with_place(folder.read_build(), folder.read_signed(), place)

@@ -7,7 +7,7 @@
     partial/SHA256          a download that has not ended (and its validator, RFC 9110 § 8.8)
     locks/NAME              who holds the lock (flock(2)) may write; the kernel lets go of it when a process dies
 
-A file has its name only when it is whole and on disk: it is written beside its place and renamed.
+A file has its name only when it is whole and on disk (`constellation_engine.whole_files`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -114,37 +113,9 @@ class Cache:
             yield
 
 
-@contextmanager
-def whole_file(target: Path, *, mode: int) -> Iterator[Path]:
-    """Give a path to write to; when the block ends well, the file gets its name, permissions and durability.
-
-    The caller holds the lock, so that what lies here under a temporary name was left by somebody who was killed.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{target.name}.*"):
-        stale.unlink()
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        yield temporary
-        temporary.chmod(mode)
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from constellation_engine.components.archive import extract_member
 from constellation_engine.components.build import build
-from constellation_engine.components.cache import sha256_of, whole_file
+from constellation_engine.components.cache import sha256_of
 from constellation_engine.components.component import Origin
 from constellation_engine.components.download import download
 from constellation_engine.components.watch import Stage
 from constellation_engine.errors import DownloadError, HashMismatchError, NotCachedError
+from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection

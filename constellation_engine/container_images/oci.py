@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from constellation_engine.errors import ImageBuildError
+from constellation_engine.whole_files import is_replaceable, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIGURATION: Final = "application/vnd.oci.image.config.v1+json"
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 
+_LAYOUT: Final = "oci-layout"
 _CONTAINERD_NAME: Final = "io.containerd.image.name"
 _NO_TIME: Final = "1970-01-01T00:00:00Z"
 
@@ -59,9 +61,7 @@ def check_replaceable(layout: Path) -> None:
     Raises:
         ImageBuildError: something else is there.
     """
-    is_layout = (layout / "oci-layout").is_file()
-    is_empty = layout.is_dir() and not any(layout.iterdir())
-    if layout.exists() and not is_layout and not is_empty:
+    if not is_replaceable(layout, _LAYOUT):
         raise ImageBuildError(f"{layout} is there and is no image", hint="name another folder: --output FOLDER")
 
 
@@ -87,8 +87,22 @@ def write_image(
     Returns:
         Digest of the manifest, "sha256:…": the image is pinned by it.
     """
-    draft = layout.with_name(f".{layout.name}.new")  # so that a killed build leaves no half image
-    shutil.rmtree(draft, ignore_errors=True)
+    with whole_folder(layout) as draft:
+        manifest = _write_manifest(draft, layers, settings)
+        digest: str = manifest["digest"]
+        references = (f"{name}:{tag}" if tag else f"{name}@{digest}", *aliases)
+        index = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [{**manifest, "annotations": _names(reference, name)} for reference in references],
+        }
+        (draft / "index.json").write_bytes(_canonical(index))
+        (draft / _LAYOUT).write_bytes(_canonical({"imageLayoutVersion": "1.0.0"}))
+    return digest
+
+
+def _write_manifest(draft: Path, layers: Sequence[Layer], settings: Settings) -> dict[str, Any]:
+    """Write an image without its names; give its descriptor."""
     (draft / "blobs" / "sha256").mkdir(parents=True)
     for layer in layers:
         shutil.copyfile(layer.file, draft / "blobs" / "sha256" / layer.sha256)
@@ -99,21 +113,10 @@ def write_image(
         "layers": [_descriptor(LAYER, layer.sha256, layer.size) for layer in layers],
         "annotations": dict(settings.labels),
     }
-    found = {
+    return {
         **_add(draft, MANIFEST, manifest),
         "platform": {"architecture": settings.architecture, "os": "linux"},
     }
-    digest: str = found["digest"]
-    references = (f"{name}:{tag}" if tag else f"{name}@{digest}", *aliases)
-    index = {
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": [{**found, "annotations": _names(reference, name)} for reference in references],
-    }
-    (draft / "index.json").write_bytes(_canonical(index))
-    (draft / "oci-layout").write_bytes(_canonical({"imageLayoutVersion": "1.0.0"}))
-    _replace(draft, layout)
-    return digest
 
 
 def _names(reference: str, name: str) -> dict[str, str]:
@@ -165,12 +168,3 @@ def _descriptor(media_type: str, sha256: str, size: int) -> dict[str, Any]:
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _replace(draft: Path, layout: Path) -> None:
-    old = layout.with_name(f".{layout.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if layout.exists():
-        layout.rename(old)
-    draft.rename(layout)
-    shutil.rmtree(old, ignore_errors=True)

@@ -31,6 +31,7 @@ from constellation_engine.components.watch import Stage, Watch
 from constellation_engine.container_images.build import BuiltImage, build_control_plane
 from constellation_engine.container_images.oci import read_reference
 from constellation_engine.errors import ImageBuildError
+from constellation_engine.whole_files import is_replaceable, replace_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,7 +103,7 @@ def build_store(
             images = (*build_control_plane(Path(name), kubernetes, sources, watch), ours)
             draft = Path(name, "store")
             _unpack(images, draft, sources.components, watch)
-            _replace(draft, output)
+            replace_folder(draft, output)
     except OSError as error:
         raise ImageBuildError(
             f"{output}: the store cannot be written: {error}", hint="is the disk full, or not yours?"
@@ -113,8 +114,7 @@ def build_store(
 
 def _check_replaceable(output: Path) -> None:
     """See that nothing is lost when a store takes the place of a folder."""
-    is_empty = output.is_dir() and not any(output.iterdir())
-    if output.exists() and not is_empty and not (output / DESCRIPTION).is_file():
+    if not is_replaceable(output, DESCRIPTION):
         raise ImageBuildError(f"{output} is there and is no store", hint="name another folder")
 
 
@@ -151,9 +151,3 @@ def _describe(images: Iterable[BuiltImage], store: Path) -> str:
         "databases": databases,
     }
     return json.dumps(description, indent=2, sort_keys=True) + "\n"
-
-
-def _replace(draft: Path, output: Path) -> None:
-    if output.exists():
-        output.rename(draft.with_name("replaced"))  # and is removed with the drafts
-    draft.rename(output)

@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from constellation_engine.components.cache import Cache, default_root, sha256_of, whole_file
+from constellation_engine.components.cache import Cache, default_root, sha256_of
 from constellation_engine.components.component import Download
 from constellation_engine.components.download import download
 from constellation_engine.components.watch import Stage
 from constellation_engine.debian.packages import ARCHITECTURE, RELEASE, Archive, Package
 from constellation_engine.errors import DownloadError, ImageBuildError
+from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -29,9 +29,9 @@ from constellation_core.fields import Fields
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import create_secret_file, read_secret_file
-from constellation_engine.components.cache import whole_file
 from constellation_engine.errors import WorkspaceError
 from constellation_engine.node_image.image_folder import ImageFolder
+from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

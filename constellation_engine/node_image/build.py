@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -45,10 +44,9 @@ from constellation_engine.node_image.repeat import PackagePlaces, collect_packag
 from constellation_engine.node_image.sbom import write_sbom
 from constellation_engine.node_image.signing import load_or_create_key, public_pem, sign_image
 from constellation_engine.node_image.targets import NAME, Profile, Target
+from constellation_engine.whole_files import is_replaceable, whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from constellation_core.component_list import Component
     from constellation_engine.components.watch import Report
     from constellation_engine.debian.mirror import Mirrors
@@ -60,6 +58,7 @@ CONFIGURATION: Final = Path("images/node")
 NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
 DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes on two slow cores if all was fetched before
 TITLE: Final = "node image"
+LOG: Final = "build.log"  # in the image; FOLDER.log beside it if there is none
 
 
 def default_cache() -> Path:
@@ -115,8 +114,11 @@ def build(output: Path, request: ImageRequest, *, report: Report, timeout: float
     watch = Watch(timeout, report)
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
-        with Cache(request.cache).locked(TITLE, watch, TITLE), _draft(output) as draft:
-            _Build(request, draft, watch).run()
+        with Cache(request.cache).locked(TITLE, watch, TITLE), whole_folder(output) as draft:
+            log = Path(f"{output.resolve()}.log")
+            log.unlink(missing_ok=True)
+            _Build(request, ImageFolder(draft), log, watch).run()
+            shutil.move(log, draft / LOG)
     except OSError as error:
         raise NodeImageError(f"the image cannot be written: {error}", hint="is the disk full, or not yours?") from error
     watch.tell(TITLE, Stage.READY)
@@ -145,9 +147,10 @@ def source_date(repository: Path) -> datetime:
 class _Build:
     """One build."""
 
-    def __init__(self, request: ImageRequest, folder: ImageFolder, watch: Watch) -> None:
+    def __init__(self, request: ImageRequest, folder: ImageFolder, log: Path, watch: Watch) -> None:
         self._request = request
         self._folder = folder
+        self._log = log
         self._watch = watch
         self._key = load_or_create_key(request.key)
         self._store = Store()
@@ -205,7 +208,7 @@ class _Build:
             mkosi.find_mkosi(cache, request.mirrors, self._watch),
             [*arguments, "build"],
             folder=request.repository / CONFIGURATION,
-            log=self._folder.path / "build.log",
+            log=self._log,
             watch=self._watch,
             title=TITLE,
         )
@@ -277,7 +280,7 @@ class _Build:
 
 def _check(output: Path, request: ImageRequest) -> None:
     """See what would fail only after minutes."""
-    if output.exists() and any(output.iterdir()) and not (output / ImageFile.BUILD).is_file():
+    if not is_replaceable(output, ImageFile.BUILD):
         raise NodeImageError(f"{output} is there and is no image", hint="name another folder: --output FOLDER")
     if not (request.repository / CONFIGURATION / "mkosi.conf").is_file():
         raise NodeImageError(
@@ -300,21 +303,3 @@ def _check(output: Path, request: ImageRequest) -> None:
                 f"{there}: expected {NEEDED_SPACE >> 30} GiB of free space, got {free / (1 << 30):.1f}",
                 hint="name another folder by --output or --cache",
             )
-
-
-@contextmanager
-def _draft(output: Path) -> Iterator[ImageFolder]:
-    """Give a folder that takes the place of another when all went well, and disappears else."""
-    draft = output.with_name(f".{output.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
-        yield ImageFolder(draft)
-    except BaseException:
-        kept = output.with_name(f"{output.name}.log")
-        if (draft / "build.log").exists():
-            shutil.move(draft / "build.log", kept)
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    shutil.rmtree(output, ignore_errors=True)
-    draft.rename(output)

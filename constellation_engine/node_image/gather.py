@@ -17,12 +17,13 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from constellation_engine.components.cache import Cache, sha256_of, whole_file
+from constellation_engine.components.cache import Cache, sha256_of
 from constellation_engine.components.component import Download
 from constellation_engine.components.download import download
 from constellation_engine.components.watch import Stage, Watch
 from constellation_engine.debian.packages import Archive
 from constellation_engine.errors import DownloadError, HashMismatchError, NodeImageError
+from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -24,6 +24,7 @@ from constellation_engine.debian import deb
 from constellation_engine.debian.mirror import KEYRING, fetch, newest
 from constellation_engine.debian.packages import RELEASE, Archive
 from constellation_engine.errors import NodeImageError
+from constellation_engine.whole_files import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,8 +182,5 @@ def _bring(target: Path, mirrors: Mirrors, watch: Watch) -> None:
         raise NodeImageError(
             f"expected mkosi {OLDEST} or newer, the mirror has {package.version}", hint="install it yourself"
         )
-    draft = target.with_name(f".{target.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    deb.unpack(fetch(package, mirrors, watch).read_bytes(), draft, ("usr/lib/python3/*",))
-    shutil.rmtree(target, ignore_errors=True)
-    draft.rename(target)
+    with whole_folder(target) as draft:
+        deb.unpack(fetch(package, mirrors, watch).read_bytes(), draft, ("usr/lib/python3/*",))

@@ -51,6 +51,13 @@ def test_a_folder_with_something_else_is_not_replaced(attempt: Callable[..., Non
     assert "--output" in caught.value.hint
 
 
+def test_a_file_is_not_replaced(attempt: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(NodeImageError, match="is there and is no image") as caught:
+        attempt(tmp_path / "thesis.tex")
+    assert "--output" in caught.value.hint
+
+
 def test_an_installed_package_is_no_checkout(attempt: Callable[..., None], tmp_path: Path) -> None:
     with pytest.raises(NodeImageError, match="expected a checkout"):
         attempt(repository=tmp_path)
