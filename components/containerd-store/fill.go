@@ -4,14 +4,10 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -20,9 +16,7 @@ import (
 	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
-	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/containerd/errdefs"
-	digest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -46,19 +40,24 @@ type filler struct {
 	content   content.Store
 	snapshots snapshots.Snapshotter
 	images    images.Store
+	owners    owners
 }
 
 func newFiller(db *metadata.DB) *filler {
-	return &filler{db.ContentStore(), db.Snapshotter(snapshotterName), metadata.NewImageStore(db)}
+	return &filler{db.ContentStore(), db.Snapshotter(snapshotterName), metadata.NewImageStore(db), owners{}}
 }
 
 // add puts one image into the store: its snapshots, then the blobs that name them, then its names.
 func (f *filler) add(ctx context.Context, image *layoutImage) error {
+	end, err := image.bottom()
+	if err != nil {
+		return err
+	}
 	var parent string
-	for i, layer := range image.manifest.Layers {
-		name := identity.ChainID(image.diffIDs[:i+1]).String()
-		if err := f.unpack(ctx, image, layer, image.diffIDs[i], name, parent); err != nil {
-			return fmt.Errorf("layer %s: %w", layer.Digest, err)
+	for first := 0; first < len(image.layers); first, end = end, end+1 {
+		name := identity.ChainID(image.diffIDs[:end]).String()
+		if err := f.unpack(ctx, image.layers[first:end], name, parent); err != nil {
+			return err
 		}
 		parent = name
 	}
@@ -69,9 +68,17 @@ func (f *filler) add(ctx context.Context, image *layoutImage) error {
 	if err := f.copyBlob(ctx, image, image.target, configReference, config.Digest.String()); err != nil {
 		return err
 	}
-	for _, name := range append(slices.Clip(image.names), config.Digest.String()) { // the CRI plug-in wants both
+	return f.addNames(ctx, image)
+}
+
+// addNames gives an image its names. The CRI plug-in wants the digest of the configuration to be one; two images may
+// have the same.
+func (f *filler) addNames(ctx context.Context, image *layoutImage) error {
+	identifier := image.manifest.Config.Digest.String()
+	for _, name := range append(slices.Clip(image.names), identifier) {
 		record := images.Image{Name: name, Target: image.target, Labels: imageLabels}
-		if _, err := f.images.Create(ctx, record); err != nil {
+		_, err := f.images.Create(ctx, record)
+		if err != nil && !(name == identifier && errdefs.IsAlreadyExists(err)) {
 			return err
 		}
 	}
@@ -89,21 +96,11 @@ func (f *filler) copyBlob(
 	return content.WriteBlob(ctx, f.content, descriptor.Digest.String(), bytes.NewReader(data), descriptor, labels)
 }
 
-// unpack makes the snapshot of a layer, unless another image brought it.
-func (f *filler) unpack(
-	ctx context.Context, image *layoutImage, layer ocispec.Descriptor, diffID digest.Digest, name, parent string,
-) error {
+// unpack makes one snapshot of layers, unless another image brought it.
+func (f *filler) unpack(ctx context.Context, layers []layer, name, parent string) error {
 	if _, err := f.snapshots.Stat(ctx, name); !errdefs.IsNotFound(err) {
 		return err
 	}
-	if layer.MediaType != ocispec.MediaTypeImageLayer {
-		return fmt.Errorf("expected %s, got %s", ocispec.MediaTypeImageLayer, layer.MediaType)
-	}
-	file, err := os.Open(image.place(layer))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	key := "unpacking " + name
 	mounts, err := f.snapshots.Prepare(ctx, key, parent)
 	if err != nil {
@@ -113,39 +110,12 @@ func (f *filler) unpack(
 	if err != nil {
 		return err
 	}
-	if err := apply(ctx, folder, file, diffID); err != nil {
-		return err
+	for _, layer := range layers {
+		if err := layer.apply(ctx, folder, f.owners); err != nil {
+			return fmt.Errorf("layer %s: %w", layer.descriptor.Digest, err)
+		}
 	}
 	return f.snapshots.Commit(ctx, name, key)
-}
-
-// apply unpacks a layer into a folder. The archive must have the digest that the configuration says.
-func apply(ctx context.Context, folder string, layer io.Reader, diffID digest.Digest) error {
-	verifier := diffID.Verifier()
-	stream := io.TeeReader(layer, verifier)
-	if _, err := archive.Apply(ctx, folder, stream, archive.WithFilter(isOurs), archive.WithNoSameOwner()); err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, stream); err != nil { // what stands behind the end of the archive
-		return err
-	}
-	if !verifier.Verified() {
-		return fmt.Errorf("its archive does not have the digest %s", diffID)
-	}
-	return nil
-}
-
-// isOurs refuses entries that an ordinary user cannot unpack faithfully. Our own layers have none.
-func isOurs(header *tar.Header) (bool, error) {
-	switch {
-	case header.Uid != 0 || header.Gid != 0:
-		return false, fmt.Errorf("%s: expected an owner 0:0, got %d:%d", header.Name, header.Uid, header.Gid)
-	case header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeDir && header.Typeflag != tar.TypeSymlink:
-		return false, fmt.Errorf("%s: expected a file, folder or symbolic link, got %q", header.Name, header.Typeflag)
-	case strings.HasPrefix(path.Base(header.Name), ".wh."):
-		return false, fmt.Errorf("%s: this would take away a file of a lower layer", header.Name)
-	}
-	return true, nil
 }
 
 // upperFolder gives the folder that a mount would write to.

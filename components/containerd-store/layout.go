@@ -21,7 +21,8 @@ type layoutImage struct {
 	names    []string
 	target   ocispec.Descriptor // names the manifest
 	manifest ocispec.Manifest
-	diffIDs  []digest.Digest // of the layers, from the lowest up
+	layers   []layer // from the lowest up
+	diffIDs  []digest.Digest
 }
 
 // readLayout reads what a layout says of its image; the bytes of the manifest and of the configuration are checked.
@@ -59,6 +60,9 @@ func readLayout(layout string) (*layoutImage, error) {
 	image.diffIDs = config.RootFS.DiffIDs
 	if len(image.diffIDs) != len(image.manifest.Layers) {
 		return nil, fmt.Errorf("expected %d layers, got %d", len(image.diffIDs), len(image.manifest.Layers))
+	}
+	for i, descriptor := range image.manifest.Layers {
+		image.layers = append(image.layers, layer{image.place(descriptor), descriptor, image.diffIDs[i]})
 	}
 	return image, nil
 }

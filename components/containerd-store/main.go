@@ -10,6 +10,9 @@
 // format specification 1.1, "Image Layout"). Its index has an entry for each name of the image, in the annotation
 // io.containerd.image.name.
 //
+// Layers may be compressed, and may take away what lower ones have. owners.json in the store says whom files belong to that
+// are not root's.
+//
 // containerd's own packages write the store, in this process: no daemon runs, nothing is mounted, and nobody must be
 // root. The same images give the same bytes (canonical.go), so that a file system with the store can be measured.
 package main

@@ -93,5 +93,5 @@ func fill(ctx context.Context, store string, where databases, layouts []string) 
 			return fmt.Errorf("%s: %w", layout, err)
 		}
 	}
-	return nil
+	return filler.owners.write(store)
 }

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The program `containerd-store` unpacks images of ours to the same bytes every time, and refuses all others."""
+"""The program `containerd-store` unpacks images to the same bytes every time, and refuses what a node cannot have."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -120,17 +121,15 @@ def test_an_ordinary_user_gets_the_same_bytes(
 @pytest.mark.parametrize(
     "other, reason",
     [
-        (entry("file", uid=1), "expected an owner 0:0, got 1:0"),
-        (entry("file", gid=65532), "expected an owner 0:0, got 0:65532"),
-        (entry("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "expected a file, folder or symbolic link"),
-        (entry("fifo", type=tarfile.FIFOTYPE), "expected a file, folder or symbolic link"),
-        (entry("again", type=tarfile.LNKTYPE, linkname="base"), "expected a file, folder or symbolic link"),
-        (entry("etc/.wh.passwd"), "would take away a file"),
-        (entry("etc/.wh..wh..opq"), "would take away a file"),
+        (entry("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "expected a file, folder or link"),
+        (entry("fifo", type=tarfile.FIFOTYPE), "expected a file, folder or link"),
+        (entry("file", uid=65536), "expected an owner from 0 to 65535, got 65536:0"),
+        (entry("file", gid=65536), "expected an owner from 0 to 65535, got 0:65536"),
+        (entry("again", type=tarfile.LNKTYPE, linkname="nothing"), "no such file"),
     ],
-    ids=["user", "group", "device", "pipe", "hard link", "whiteout", "opaque"],
+    ids=["device", "pipe", "user", "group", "dangling hard link"],
 )
-def test_a_layer_that_is_not_like_ours_is_refused(
+def test_what_nobody_can_unpack_is_refused(
     store_program: Path,
     make_image: MakeImage,
     make_layer: MakeLayer,
@@ -142,6 +141,99 @@ def test_a_layer_that_is_not_like_ours_is_refused(
     assert result.returncode == 1
     assert reason in result.stderr
     assert not (tmp_path / "store").exists()
+
+
+def unpacked(program: Path, tmp_path: Path, *layouts: Path) -> dict[str, Path]:
+    """Unpack images, and give what snapshots hold by numbers and names."""
+    result = unpack(program, tmp_path / "store", *layouts)
+    assert (result.returncode, result.stderr) == (0, "")
+    snapshots = tmp_path / "store" / SNAPSHOTS
+    return {str(path.relative_to(snapshots)): path for path in snapshots.rglob("*") if not path.is_dir()}
+
+
+def folder(name: str, **fields: object) -> tarfile.TarInfo:
+    return entry(name, type=tarfile.DIRTYPE, mode=0o755, **fields)
+
+
+@pytest.mark.parametrize(
+    "upper, left",
+    [
+        ([folder("etc"), entry("etc/.wh.passwd")], ["etc/group"]),
+        ([folder("etc"), entry("etc/.wh..wh..opq"), entry("etc/new")], ["etc/new"]),
+        ([entry(".wh.etc")], []),
+        ([entry("also", type=tarfile.LNKTYPE, linkname="etc/group")], ["also", "etc/group", "etc/passwd"]),
+        ([entry("etc/new")], ["etc/group", "etc/new", "etc/passwd"]),  # says nothing of the folder
+    ],
+    ids=["whiteout", "opaque", "whole folder", "hard link", "unnamed folder"],
+)
+def test_a_layer_that_does_not_stand_alone_becomes_one_with_those_below(
+    store_program: Path,
+    make_image: MakeImage,
+    make_layer: MakeLayer,
+    tmp_path: Path,
+    upper: list[tarfile.TarInfo],
+    left: list[str],
+) -> None:
+    base, top = make_layer({"etc/passwd": b"root", "etc/group": b"root"}), make_layer({"top": b""})
+    found = unpacked(store_program, tmp_path, make_image("one", base, make_layer({}, *upper), top))
+    assert sorted(found) == [*(f"1/fs/{name}" for name in left), "2/fs/top"]
+
+
+def zstandard(data: bytes) -> bytes:
+    program = shutil.which("zstd") or pytest.skip("no zstd here")
+    return subprocess.run([program, "-q"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard], ids=["gzip", "zstd"])
+def test_layers_may_be_compressed(
+    store_program: Path,
+    make_image: MakeImage,
+    make_layer: MakeLayer,
+    tmp_path: Path,
+    compress: Callable[[bytes], bytes],
+) -> None:
+    layer = make_layer({"base": b"base"})
+    layout = make_image("one", layer)
+    place = layout / "blobs/sha256" / layer.sha256
+    place.write_bytes(compress(place.read_bytes()))
+    (file,) = unpacked(store_program, tmp_path, layout).values()
+    assert file.read_bytes() == b"base"
+
+
+def test_owners_are_noted_as_they_are_in_the_end(
+    store_program: Path, make_image: MakeImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
+    lower = make_layer(
+        {},
+        folder("var", uid=7),
+        entry("run", type=tarfile.SYMTYPE, linkname="var"),
+        entry("var/mine", uid=1000, gid=1000),
+        entry("var/given", uid=1000),
+        entry("var/gone", uid=1000),
+    )
+    upper = make_layer({}, entry("run/new", gid=42), entry("run/.wh.gone"), entry("run/given"))
+    unpacked(store_program, tmp_path, make_image("one", lower, upper))
+    owners = json.loads((tmp_path / "store/owners.json").read_bytes())
+    below = f"{SNAPSHOTS}/1/fs/var"
+    assert owners == {below: [7, 0], f"{below}/mine": [1000, 1000], f"{below}/new": [0, 42]}
+
+
+def test_no_program_keeps_rights_of_its_owner(
+    store_program: Path, make_image: MakeImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
+    su, ping = entry("su", mode=0o6755), entry("ping", mode=0o755)
+    ping.pax_headers = {"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\x00 \x00\x00"}
+    link = entry("also", type=tarfile.LNKTYPE, linkname="su", mode=0o4755)
+    found = unpacked(store_program, tmp_path, make_image("one", make_layer({}, su, ping, link)))
+    assert [file.stat().st_mode & 0o7777 for file in found.values()] == [0o755] * 3
+    assert [os.listxattr(file) for file in found.values()] == [[]] * 3
+
+
+def test_images_may_have_the_same_configuration(
+    store_program: Path, make_image: MakeImage, make_layer: MakeLayer, tmp_path: Path
+) -> None:
+    layer = make_layer({"base": b"base"})
+    assert list(unpacked(store_program, tmp_path, make_image("one", layer), make_image("two", layer))) == ["1/fs/base"]
 
 
 def test_a_path_does_not_lead_out_of_the_store(
