@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 USER: Final = 65532
 """Runs what needs no root; images of many projects have a user of this number."""
 
+LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
+KEPT: Final = (
+    "bin",  # symbolic links into /usr
+    "lib",
+    "lib64",
+    "sbin",
+    "etc/debian_version",
+    "etc/os-release",
+    "usr/lib/os-release",
+    "usr/lib64/*",
+    f"{LIBRARIES}/*.so*",
+    f"!{LIBRARIES}/gconv/*",  # character sets of other centuries
+    "usr/share/doc/*/copyright",
+)
+"""What images with programs of Debian have of every package; patterns of `constellation_engine.debian.deb.unpack`."""
+
 _MOUNT_POINTS: Final = ("dev", "proc", "run", "sys", "tmp")
 _FILES: Final = {
     "etc/group": f"root:x:0:\nconstellation:x:{USER}:\n",

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from constellation_engine.container_images import frame
 from constellation_engine.debian.packages import PackageList
 
 LIST: Final = PackageList(
@@ -37,19 +38,5 @@ LIST: Final = PackageList(
     ),
 )
 
-_LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
-KEPT: Final = (
-    "bin",  # symbolic links into /usr
-    "lib",
-    "lib64",
-    "sbin",
-    "etc/debian_version",
-    "etc/os-release",
-    "usr/lib/os-release",
-    "usr/lib64/*",
-    "usr/sbin/nft",
-    f"{_LIBRARIES}/*.so*",
-    f"!{_LIBRARIES}/gconv/*",
-    "usr/share/doc/*/copyright",
-)
+KEPT: Final = (*frame.KEPT, "usr/sbin/nft")
 """Patterns of `constellation_engine.debian.deb.unpack`."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.container_images.frame import make_frame
+from constellation_engine.container_images import frame
 from constellation_engine.debian.root import unpack_packages
 from constellation_engine.services_image.packages import PYTHON
 
@@ -18,20 +18,10 @@ if TYPE_CHECKING:
 
 TITLE: Final = f"Python {PYTHON} of Debian, and its libraries"
 
-LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
 STANDARD_LIBRARY: Final = f"usr/lib/python{PYTHON}"
 KEPT: Final = (
-    "bin",  # symbolic links into /usr
-    "lib",
-    "lib64",
-    "sbin",
-    "etc/debian_version",
-    "etc/os-release",
-    "usr/lib/os-release",
-    "usr/lib64/*",
+    *frame.KEPT,
     f"usr/bin/python{PYTHON}",
-    f"{LIBRARIES}/*.so*",
-    f"!{LIBRARIES}/gconv/*",  # character sets of other centuries
     f"{STANDARD_LIBRARY}/*",
     *(f"!{STANDARD_LIBRARY}/{unused}" for unused in (
         "*test*", "EXTERNALLY-MANAGED", "__phello__/*", "_pyrepl/*", "curses/*", "dbm/*", "pydoc_data/*", "sqlite3/*",
@@ -42,7 +32,6 @@ KEPT: Final = (
         "_bz2", "_curses*", "_dbm", "_lzma", "_sqlite3", "_uuid", "readline", "xx*",
     )),
     f"{STANDARD_LIBRARY}/unittest/*",  # libraries import its mocks
-    "usr/share/doc/*/copyright",
 )  # fmt: skip
 """Patterns of `constellation_engine.debian.deb.unpack`."""
 
@@ -58,4 +47,4 @@ def make_base(folder: Path, packages: Mapping[Package, Path]) -> None:
         DamagedPackageError: a package cannot be unpacked.
     """
     unpack_packages(packages, folder, KEPT)
-    make_frame(folder)
+    frame.make_frame(folder)

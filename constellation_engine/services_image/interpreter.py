@@ -14,8 +14,8 @@ import platform
 import subprocess
 from typing import TYPE_CHECKING, Final
 
+from constellation_engine.container_images.frame import LIBRARIES
 from constellation_engine.errors import ImageBuildError
-from constellation_engine.services_image.base import LIBRARIES
 from constellation_engine.services_image.packages import PYTHON
 
 if TYPE_CHECKING:
