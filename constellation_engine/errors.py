@@ -32,6 +32,8 @@
     │   └── MachineFailedError     QEMU or the TPM does not start, or stopped; carries the end of its log
     ├── WorkspaceError             a folder is not the workspace that it should be
     ├── BringUpError               a phase of bringing a cluster up did not come to its end
+    ├── RequirementError           this machine lacks what a local cluster needs; carries what
+    ├── RecoveryError              not enough stopped control planes came back
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -44,7 +46,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from constellation_engine.cluster.cluster_verdict import ClusterVerdict
+    from constellation_engine.local_cluster.requirements import Finding
 
 
 class EngineError(Exception):
@@ -198,6 +203,24 @@ class WorkspaceError(EngineError):
 
 class BringUpError(EngineError):
     """A phase of bringing a cluster up did not come to its end. It can be repeated."""
+
+
+class RequirementError(EngineError):
+    """This machine lacks what a local cluster needs. Nothing was made.
+
+    Args:
+        missing: what is missing, each with what to do about it.
+    """
+
+    def __init__(self, missing: Sequence[Finding]) -> None:
+        said = "; ".join(f"{finding.name}: {finding.found}" for finding in missing)
+        hints = "; ".join(dict.fromkeys(finding.fix for finding in missing if finding.fix))
+        super().__init__(f"this machine lacks what the cluster needs: {said}", hint=hints)
+        self.missing = tuple(missing)
+
+
+class RecoveryError(EngineError):
+    """Not enough of the control planes that stopped came back. It can be repeated."""
 
 
 class ClusterNotAcceptedError(EngineError):

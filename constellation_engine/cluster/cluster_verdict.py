@@ -26,7 +26,7 @@ _MAX_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the verification service of one node is.
+    """Where a service of one node is: the one that verifies it, or the one that recovers it.
 
     Attributes:
         host: name or address.
@@ -39,17 +39,21 @@ class Endpoint:
     name: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Endpoint:
+    def parse(cls, text: str, *, usual_port: int = VERIFICATION_NODE_PORT) -> Endpoint:
         """Read "HOST", "HOST:PORT", "NAME=HOST" or "NAME=HOST:PORT"; an IPv6 address stands in brackets.
+
+        Args:
+            text: what somebody wrote.
+            usual_port: the port where none is said.
 
         Raises:
             ConfigError: it is none of these.
         """
         found = _ENDPOINT.fullmatch(text)
-        if found is None or not 0 < int(found[4] or VERIFICATION_NODE_PORT) <= _MAX_PORT:
-            raise ConfigError(f"expected [NAME=]HOST[:PORT], got {text!r:.80}", hint="worker-1=192.0.2.7:30081")
+        if found is None or not 0 < int(found[4] or usual_port) <= _MAX_PORT:
+            raise ConfigError(f"expected [NAME=]HOST[:PORT], got {text!r:.80}", hint=f"node-1=192.0.2.7:{usual_port}")
         name, in_brackets, host, port = found.groups()
-        return cls(in_brackets or host, int(port or VERIFICATION_NODE_PORT), name or "")
+        return cls(in_brackets or host, int(port or usual_port), name or "")
 
     @property
     def address(self) -> str:

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring back a local cluster whose control planes were all switched off: what they are given is in its workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
+from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.roles import Role
+from constellation_engine.cluster.cluster_verdict import Endpoint
+from constellation_engine.cluster.recovery import RecoveryOrder
+from constellation_engine.errors import WorkspaceError
+from constellation_engine.local_cluster.first_node import reachable_from_here
+from constellation_engine.local_cluster.machines import places
+from constellation_engine.machines import Machine, MachineState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attestation.policy import Policy
+    from constellation_core.keys.master_secret import MasterSecret
+    from constellation_core.keys.secret import Secret
+    from constellation_engine.cluster.recovery import Recovery
+    from constellation_engine.local_cluster.workspace import Workspace
+
+_LOOPBACK: Final = "127.0.0.1"
+
+
+def stopped_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
+    """Say where the control planes listen that are switched on and may wait for recovery.
+
+    Raises:
+        WorkspaceError: none is switched on.
+        MachineError: one is not there.
+    """
+    machines = [_machine(workspace, place.name) for place in places(workspace) if place.role is Role.CONTROL_PLANE]
+    running = [machine for machine in machines if machine.status().state is MachineState.RUNNING]
+    if not running:
+        raise WorkspaceError(
+            f"{workspace.folder}: expected a control plane that runs, all {len(machines)} are switched off",
+            hint="constellation mini up switches them on; then recover",
+        )
+    return tuple(Endpoint(_LOOPBACK, machine.spec.host_port("recover"), machine.name) for machine in running)
+
+
+def quorum(workspace: Workspace) -> int:
+    """Give how many control planes etcd needs; those that are left then rejoin by themselves."""
+    return workspace.state.spec.control_planes // 2 + 1
+
+
+def order_of(
+    workspace: Workspace,
+    policies: Sequence[Policy],
+    *,
+    master: MasterSecret | None = None,
+    recovery_secret: Secret | None = None,
+) -> RecoveryOrder:
+    """Write down what nodes are judged by, and what they get.
+
+    Args:
+        workspace: of the cluster.
+        policies: what is acceptable.
+        master: the master secret; None for the one in the workspace.
+        recovery_secret: for nodes that demand one.
+
+    Raises:
+        SecretFileError: the master secret is missing, damaged, or others can use it.
+    """
+    return RecoveryOrder(
+        policies=policies,
+        key_material=KeyMaterial.of(master or workspace.master_secret()),
+        recovery_secret=recovery_secret,
+        cluster_id=_cluster_id(workspace),
+    )
+
+
+def keep(workspace: Workspace, recovery: Recovery) -> bool:
+    """Keep the kubeconfig that a node answered with.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        BringUpError: it is none.
+    """
+    if not recovery.kubeconfig:
+        return False
+    first = _machine(workspace, places(workspace)[0].name)
+    kubeconfig = reachable_from_here(recovery.kubeconfig, first.spec.host_port("api-server"))
+    workspace.initialised(_cluster_id(workspace), kubeconfig)
+    return True
+
+
+def _machine(workspace: Workspace, name: str) -> Machine:
+    return Machine(workspace.machines / name)
+
+
+def _cluster_id(workspace: Workspace) -> bytes:
+    """Compute it: whoever lost the answer to Init has no other way to know it."""
+    master, state = workspace.master_secret(), workspace.state
+    return cluster_id(derive(master.secret, master.salt, MEASUREMENT_SECRET), state.measurement_salt)
