@@ -12,11 +12,12 @@ not run.
 
 from __future__ import annotations
 
+import os
 import tarfile
 from fnmatch import fnmatchcase
 from io import BytesIO
 from lzma import LZMAError
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 from zlib import error as ZlibError  # noqa: N812 - it is a class
 
 from constellation_engine.errors import DamagedPackageError
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+MAX_CONTROL: Final = 4 * 1024 * 1024
+"""Bytes of a control file that are read."""
+
+_CONTROL: Final = "control.tar"
 _MAGIC: Final = b"!<arch>\n"
 _HEADER: Final = 60
 _END_OF_HEADER: Final = b"`\n"
 _EXECUTE: Final = 0o100  # by its owner
 _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
-_UNREADABLE: Final = (tarfile.TarError, LZMAError, ZlibError, EOFError, OSError, ValueError)
+_UNREADABLE: Final = (tarfile.TarError, LZMAError, ZlibError, EOFError, OSError, ValueError, KeyError)
 
 
 def unpack(package: bytes, target: Path, patterns: Sequence[str]) -> str:
@@ -49,37 +54,59 @@ def unpack(package: bytes, target: Path, patterns: Sequence[str]) -> str:
     Raises:
         DamagedPackageError: it is no package, or holds a path that leads out of the target.
     """
-    members = dict(_members(package))
+    members = dict(_members(BytesIO(package)))
     try:
-        control = _archive(members, "control.tar")
+        control = _archive(members, _CONTROL)
         data = _archive(members, "data.tar")
         with tarfile.open(fileobj=BytesIO(data)) as archive:
             for entry in archive:
                 if _is_wanted(entry.name.removeprefix("./"), patterns):
                     _place(archive, entry, target)
-        with tarfile.open(fileobj=BytesIO(control)) as archive:
-            file = archive.extractfile("./control")
-            return file.read().decode("utf-8") if file else ""
-    except (*_UNREADABLE, KeyError) as error:
+        return _control_file(control)
+    except _UNREADABLE as error:
         raise DamagedPackageError(f"a Debian package cannot be unpacked: {error}") from None
 
 
-def _members(package: bytes) -> Iterator[tuple[str, bytes]]:
-    """Give names and contents of the members of an ar archive."""
-    if not package.startswith(_MAGIC):
-        raise DamagedPackageError(f"expected an ar archive, got a file that begins with {package[:8]!r}")
-    position = len(_MAGIC)
-    while position < len(package):
-        header = package[position : position + _HEADER]
-        position += _HEADER
+def read_control(package: IO[bytes]) -> str:
+    """Read the control file of a package, and nothing behind it.
+
+    Args:
+        package: the file, where one can seek.
+
+    Raises:
+        DamagedPackageError: it is no package.
+    """
+    try:
+        for name, content in _members(package):
+            if name.startswith(f"{_CONTROL}."):
+                return _control_file(content)
+    except _UNREADABLE as error:
+        raise DamagedPackageError(f"the control file of a Debian package cannot be read: {error}") from None
+    raise DamagedPackageError(f"expected a member {_CONTROL}.*, there is none")
+
+
+def _control_file(archive: bytes) -> str:
+    with tarfile.open(fileobj=BytesIO(archive)) as entries:
+        file = entries.extractfile("./control")
+        return file.read(MAX_CONTROL).decode("utf-8") if file else ""
+
+
+def _members(package: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Give names and contents of the members of an ar archive, each when it is asked for."""
+    end = package.seek(0, os.SEEK_END)
+    package.seek(0)
+    if (magic := package.read(len(_MAGIC))) != _MAGIC:
+        raise DamagedPackageError(f"expected an ar archive, got a file that begins with {magic!r}")
+    while (position := package.tell()) < end:
+        header = package.read(_HEADER)
         size_text = header[48:58].strip()
         if header[58:] != _END_OF_HEADER or not size_text.isdigit():
-            raise DamagedPackageError(f"expected the header of a member at byte {position - _HEADER}")
+            raise DamagedPackageError(f"expected the header of a member at byte {position}")
         size = int(size_text)
-        if position + size > len(package):
-            raise DamagedPackageError(f"expected {size} bytes of a member at byte {position}, got fewer")
-        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), package[position : position + size]
-        position += size + size % 2
+        if position + _HEADER + size > end:
+            raise DamagedPackageError(f"expected {size} bytes of a member at byte {position + _HEADER}, got fewer")
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), package.read(size)
+        package.seek(size % 2, os.SEEK_CUR)
 
 
 def _archive(members: dict[str, bytes], stem: str) -> bytes:

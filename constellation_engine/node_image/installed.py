@@ -8,17 +8,14 @@ Neither has hashes of the .deb files: those come from a folder of them, such as 
 from __future__ import annotations
 
 import json
-import lzma
 import re
-import tarfile
-import zlib
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from attestation.errors import MalformedError
 from constellation_engine.components.cache import sha256_of
+from constellation_engine.debian import deb
 from constellation_engine.errors import DamagedPackageError, NodeImageError
 from constellation_engine.node_image.image_folder import read_bounded
 from constellation_engine.node_image.packages import DebianPackage
@@ -29,12 +26,8 @@ if TYPE_CHECKING:
 
 STATUS: Final = "var/lib/dpkg/status"
 MAX_MANIFEST: Final = 16 * 1024 * 1024  # bytes
-_MAX_CONTROL: Final = 4 * 1024 * 1024  # bytes of the archive with the control file
 _INSTALLED: Final = "install ok installed"
 _SOURCE: Final = re.compile(r"(?P<name>\S+)(?: \((?P<version>[^)]+)\))?")
-_AR_MAGIC: Final = b"!<arch>\n"
-_AR_HEADER: Final = 60
-_UNREADABLE: Final = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, KeyError)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -134,27 +127,10 @@ def read_control(file: Path) -> dict[str, str]:
         DamagedPackageError: it is no Debian package.
     """
     try:
-        with tarfile.open(fileobj=BytesIO(_control_archive(file))) as archive:
-            member = archive.extractfile("./control")
-            text = member.read(_MAX_CONTROL).decode("utf-8", "replace") if member else ""
-    except _UNREADABLE as error:
+        with file.open("rb") as package:
+            return _fields(deb.read_control(package))
+    except (DamagedPackageError, OSError) as error:
         raise DamagedPackageError(f"{file}: expected a Debian package: {error}") from None
-    return _fields(text)
-
-
-def _control_archive(file: Path) -> bytes:
-    """Give the member `control.tar.*` of an ar(5) archive; see `constellation_engine.services_image.deb`."""
-    with file.open("rb") as stream:
-        if stream.read(len(_AR_MAGIC)) != _AR_MAGIC:
-            message = "it is no ar archive"
-            raise ValueError(message)
-        while len(header := stream.read(_AR_HEADER)) == _AR_HEADER:
-            size = int(header[48:58])
-            if header.startswith(b"control.tar") and 0 <= size <= _MAX_CONTROL:
-                return stream.read(size)
-            stream.seek(size + size % 2, 1)
-    message = "it has no control.tar.*"
-    raise ValueError(message)
 
 
 def _describe(package: InstalledPackage, file: Path) -> DebianPackage:

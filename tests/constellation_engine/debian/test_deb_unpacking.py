@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constellation_engine.debian.deb import unpack
+from constellation_engine.debian.deb import MAX_CONTROL, read_control, unpack
 from constellation_engine.errors import DamagedPackageError
 
 if TYPE_CHECKING:
@@ -126,6 +126,35 @@ def test_a_flipped_bit_gives_a_package_or_our_error(
     except DamagedPackageError:
         return
     assert names_below(folder)
+
+
+class TestControlFile:
+    def test_it_is_what_unpacking_gives(self) -> None:
+        assert read_control(io.BytesIO(WHOLE)) == CONTROL
+
+    def test_nothing_behind_it_is_read(self) -> None:
+        """Packages have hundreds of MiB, and there are hundreds of packages."""
+        stream = io.BytesIO(package({"./data": os.urandom(1 << 16)}))
+        read_control(stream)
+        assert stream.tell() < 1 << 10
+
+    def test_one_without_an_end_is_cut_off(self) -> None:
+        endless = package(FILES, control="Package: example\n" + "x" * MAX_CONTROL)
+        assert len(read_control(io.BytesIO(endless))) == MAX_CONTROL
+
+    @pytest.mark.parametrize(
+        "data, reason",
+        [
+            (b"PK\x03\x04", "expected an ar archive"),
+            (b"!<arch>\n" + member("data.tar.xz", b""), "expected a member control.tar"),
+            (b"!<arch>\n" + member("control.tar.xz", b"no"), "cannot be read"),
+            (b"!<arch>\n" + member("control.tar.xz", tar({"./other": b""})), "cannot be read"),
+            (b"!<arch>\n" + member("x", b"").replace(b"0         `", b"9999999999`"), "expected 9999999999 bytes"),
+        ],
+    )
+    def test_what_has_none_is_refused(self, data: bytes, reason: str) -> None:
+        with pytest.raises(DamagedPackageError, match=reason):
+            read_control(io.BytesIO(data))
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb here to compare with")
