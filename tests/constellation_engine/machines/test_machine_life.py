@@ -289,7 +289,7 @@ def test_a_durable_machine_starts(folder: Path, spec: MachineSpec) -> None:
     assert machine.status().state is MachineState.RUNNING
 
 
-@pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-img"])
+@pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-img", "swtpm", "swtpm_setup"])
 def test_a_missing_program_is_named_with_its_package(
     folder: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:

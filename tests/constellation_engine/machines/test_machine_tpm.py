@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from attestation.tpm.algorithms import HashAlgorithm
 from attestation.tpm.client import Tpm
 from attestation.tpm.structures import Hierarchy
 from attestation.tpm.templates import ecc_attestation_key
-from constellation_engine.errors import MissingProgramError
 from constellation_engine.machines import Machine, processes
 from constellation_engine.machines.tpm import running_tpm
 
@@ -91,15 +89,3 @@ def test_starting_it_ends_one_that_was_forgotten(machine: Machine) -> None:
         with running_tpm(machine.layout):
             (second,) = processes.running(machine.layout.tpm)
     assert first != second
-
-
-@pytest.mark.parametrize("program", ["swtpm", "swtpm_setup"])
-def test_a_missing_program_is_named_with_its_package(
-    folder: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch, program: str
-) -> None:
-    real = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == program else real(name))
-    with pytest.raises(MissingProgramError, match=f"program {program} is not installed") as caught:
-        Machine.create(folder / "node-0", spec)
-    assert "install the package" in caught.value.hint
-    assert list(folder.iterdir()) == []
