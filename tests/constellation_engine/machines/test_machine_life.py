@@ -289,12 +289,15 @@ def test_a_durable_machine_starts(folder: Path, spec: MachineSpec) -> None:
     assert machine.status().state is MachineState.RUNNING
 
 
+@pytest.mark.usefixtures("_programs")
 @pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-img", "swtpm", "swtpm_setup"])
 def test_a_missing_program_is_named_with_its_package(
-    folder: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch, program: str
+    tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     real = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == program else real(name))
+    folder = tmp_path / "machines"  # not that of the fixture, whose machines do without swtpm_setup
+    folder.mkdir()
     with pytest.raises(MissingProgramError, match=f"program {program} is not installed") as caught:
         Machine.create(folder / "node-0", spec)
     assert "install the package" in caught.value.hint
