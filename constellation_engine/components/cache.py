@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from constellation_engine.components.archive import member_sha256
 from constellation_engine.components.component import Origin
 from constellation_engine.components.watch import Stage
+from constellation_engine.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +36,10 @@ _LOCK_INTERVAL: Final = 0.1  # seconds between two looks at a lock that another 
 
 
 def default_root() -> Path:
-    """Give the folder of the cache (XDG Base Directory Specification 0.8)."""
+    """Give the folder of the cache: the one that a variable names, or one of the user's."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "constellation" / "components"
+    return cache_folder() / "components"
 
 
 def sha256_of(file: Path) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from constellation_engine.machines.disks import ImageFormat
 from constellation_engine.machines.firmware import find_ovmf
 from constellation_engine.machines.programs import QEMU, find_program
+from constellation_engine.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +97,8 @@ def probe_kvm(report: Callable[[str], None] = lambda _: None) -> Probe:
 
 def _cache_file(program: Path) -> Path:
     """Give the file that knows the answer for this boot and this QEMU."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(home) if home else Path.home() / ".cache") / "constellation"
     version = f"{_BOOT_ID.read_text(encoding='ascii')} {program.resolve()} {program.stat().st_mtime_ns}"
-    return folder / f"kvm-{hashlib.sha256(version.encode()).hexdigest()[:16]}.json"
+    return cache_folder() / f"kvm-{hashlib.sha256(version.encode()).hexdigest()[:16]}.json"
 
 
 def _boot(program: Path) -> Probe:

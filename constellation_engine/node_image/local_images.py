@@ -16,6 +16,7 @@ from attestation.errors import AttestationError
 from constellation_engine.errors import NodeImageError
 from constellation_engine.node_image.disk import allocated_size
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
+from constellation_engine.user_folders import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +27,10 @@ FOLDER_VARIABLE: Final = "CONSTELLATION_IMAGES"
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder of this machine's images (XDG Base Directory Specification 0.8)."""
+    """Give the folder of this machine's images: the one that a variable names, or one of the user's."""
     if chosen := environment.get(FOLDER_VARIABLE):
         return Path(chosen)
-    data = environment.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "constellation" / "images"
+    return data_folder(environment) / "images"
 
 
 @dataclass(frozen=True, slots=True)

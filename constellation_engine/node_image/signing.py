@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -31,10 +30,12 @@ from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import create_secret_file, read_secret_file
 from constellation_engine.errors import ImageKeyError, NodeImageError
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder, read_bounded
+from constellation_engine.user_folders import config_folder
 from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 KEY_NAME: Final = "image.key"
 _WANTED: Final = "an ECDSA P-256 key in PEM, without a passphrase"
@@ -42,9 +43,8 @@ _MAKE_ONE: Final = "openssl ecparam -name prime256v1 -genkey -noout makes one"
 
 
 def default_key_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the place of the key (XDG Base Directory Specification 0.8)."""
-    chosen = environment.get("XDG_CONFIG_HOME")
-    return (Path(chosen) if chosen else Path.home() / ".config") / "constellation" / KEY_NAME
+    """Give the place of the key."""
+    return config_folder(environment) / KEY_NAME
 
 
 def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
