@@ -4,7 +4,8 @@
 
 1. The disk is claimed for the node and its machine (attack: another machine asks for the key of this disk).
 2. A mesh address is claimed for the node, so that no two have the same.
-3. The object named like the node is created. Whoever finds it there must be the same machine with the same role and
+3. Its mesh key is nobody else's, and of its addresses those are written that are no other's (`belongings`).
+4. The object named like the node is created. Whoever finds it there must be the same machine with the same role and
    disk (attack: another machine takes the name, and with it the rights, of a node).
 
 A service that ends between two steps leaves claims of a node that comes again and finds them its own.
@@ -13,7 +14,7 @@ A service that ends between two steps leaves claims of a node that comes again a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from lightkube.types import PatchType
 from constellation_core.cluster_objects import TOKEN_ANNOTATION, NodeIdentity, NodeIdentityObject
 from constellation_core.names import NAMESPACE
 from constellation_core.roles import Role
+from constellation_services.join.belongings import Belongings
 from constellation_services.join.errors import ForbiddenError, NotAdmittedError, TryAgainError
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
@@ -114,6 +116,7 @@ class Registry:
         self._facts = facts
         self._roster = roster
         self._tokens = tokens
+        self._belongings = Belongings(client, facts, roster)
 
     async def find(self, applicant: Applicant) -> NodeIdentity | None:
         """Find the node that the applicant already is; None if it is new, or was a moment ago.
@@ -136,17 +139,20 @@ class Registry:
             What the cluster knows of it now.
 
         Raises:
-            ForbiddenError: name or disk are another machine's.
+            ForbiddenError: name, disk, mesh key or an address are another's.
             NotAdmittedError: the mesh has no address left.
             ApiError: the API server does not answer or refuses.
         """
-        name = applicant.application.name
+        application = applicant.application
         known = await self.find(applicant)
+        addresses = self._belongings.own_addresses(application.name, application.addresses)  # 3
+        applicant = replace(applicant, application=replace(application, addresses=addresses))
+        await self._belongings.require_own_key(application.name, application.wireguard_public_key)  # 3
         await self._claim_disk(applicant)  # 1
         if known is None:
-            wanted = _identity(applicant, await self._claim_address(name))  # 2
+            wanted = _identity(applicant, await self._claim_address(application.name))  # 2
             try:
-                await self._client.create(wanted.to_object(annotations={TOKEN_ANNOTATION: token_note}))  # 3
+                await self._client.create(wanted.to_object(annotations={TOKEN_ANNOTATION: token_note}))  # 4
             except ApiError as error:
                 if error.status.code != CONFLICT:
                     raise

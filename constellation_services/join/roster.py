@@ -57,6 +57,12 @@ class Roster:
         """Give the mesh addresses that other nodes have."""
         return {identity.mesh_address for name, identity in self._identities.items() if name != node}
 
+    def endpoints_but(self, node: str) -> Collection[str]:
+        """Give the addresses where other nodes are reached."""
+        return {
+            address for name, identity in self._identities.items() if name != node for address in identity.addresses
+        }
+
     def control_planes_but(self, node: str) -> list[join_pb2.MeshPeer]:
         """Give what a node needs to reach the API servers through the mesh. There it reads of all others."""
         return [

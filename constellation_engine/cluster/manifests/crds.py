@@ -49,6 +49,7 @@ _WHO: Final = {
     "disk": constant(text("LUKS UUID of its state disk, in lower case.", longest=36, pattern=_UUID)),
 }
 """Who a node is, the same in both kinds."""
+_SELECTABLE: Final = ("role", "identity", "disk")
 
 
 def custom_resource_definitions() -> list[CustomResourceDefinition]:
@@ -89,6 +90,7 @@ def _node_identities() -> CustomResourceDefinition:
             _column("Mesh", ".spec.meshAddress"),
             _column("Last-Ticket", ".status.lastTicket", "date"),
         ],
+        selectable=(*_SELECTABLE, "wireguardPublicKey"),
     )
 
 
@@ -113,6 +115,7 @@ def _join_requests() -> CustomResourceDefinition:
             _column("Decision", ".spec.decision"),
             _column("Phase", ".status.phase"),
         ],
+        selectable=_SELECTABLE,
     )
 
 
@@ -121,6 +124,7 @@ def _definition(
     names: CustomResourceDefinitionNames,
     schema: JSONSchemaProps,
     columns: list[CustomResourceColumnDefinition],
+    selectable: tuple[str, ...],
 ) -> CustomResourceDefinition:
     version = CustomResourceDefinitionVersion(
         name="v1",
@@ -129,7 +133,7 @@ def _definition(
         schema=CustomResourceValidation(openAPIV3Schema=schema),
         subresources=CustomResourceSubresources(status={}),
         additionalPrinterColumns=[*columns, _column("Age", ".metadata.creationTimestamp", "date")],
-        selectableFields=[SelectableField(jsonPath=f".spec.{field}") for field in ("role", "identity", "disk")],
+        selectableFields=[SelectableField(jsonPath=f".spec.{field}") for field in selectable],
     )
     return CustomResourceDefinition(
         metadata=ObjectMeta(name=f"{names.plural}.{GROUP}", labels=dict(PART_OF)),

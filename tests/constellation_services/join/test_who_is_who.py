@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 import uuid
 from typing import TYPE_CHECKING
@@ -137,4 +139,48 @@ async def test_evidence_that_identifies_nobody_binds_no_disk(cluster: Cluster) -
     await until(lambda: cluster.metric("configs_total", outcome="accepted") == 2)
     with pytest.raises(PermanentError, match="identity: expected evidence that identifies the machine, got none"):
         await cluster.ticket(Machine(InsecureIssuer()))
+    assert cluster.stored() == []
+
+
+@pytest.mark.parametrize("role", Role, ids=str)
+async def test_a_node_does_not_get_the_mesh_key_of_another(cluster: Cluster, role: Role) -> None:
+    """Its peers would send there what is for the other, or nowhere."""
+    key = os.urandom(32)
+    await cluster.ticket(cluster.machine("b"), "worker-0", wireguard_public_key=key)
+    before = cluster.stored()
+    with pytest.raises(PermanentError, match="mesh key: it is the key of node worker-0"):
+        await cluster.ticket(cluster.machine("c"), "node-1", role=role, wireguard_public_key=key)
+    assert cluster.stored() == before
+    assert cluster.metric("tickets_total", kind="ticket", role=role.value, outcome="mesh-key") == 1
+
+
+async def test_a_node_that_asks_again_does_not_take_the_mesh_key_of_another(cluster: Cluster, disk: str) -> None:
+    key = os.urandom(32)
+    await cluster.ticket(cluster.machine("b"), "worker-0", wireguard_public_key=key)
+    machine = cluster.machine("c")
+    await cluster.ticket(machine, "worker-1", disk=disk)
+    with pytest.raises(PermanentError, match="mesh key: it is the key of node worker-0"):
+        await cluster.ticket(machine, "worker-1", disk=disk, wireguard_public_key=key)
+
+
+async def test_a_node_that_asks_again_keeps_its_mesh_key(cluster: Cluster, disk: str) -> None:
+    key, machine = os.urandom(32), cluster.machine("b")
+    for _ in range(2):
+        await cluster.ticket(machine, "worker-0", disk=disk, wireguard_public_key=key)
+    assert cluster.node("worker-0")["spec"]["wireguardPublicKey"] == base64.b64encode(key).decode()
+
+
+async def test_an_address_stays_with_who_has_it(cluster: Cluster) -> None:
+    await cluster.ticket(cluster.machine("b"), "worker-0", addresses=["192.0.2.1", "node.example"])
+    await until(lambda: cluster.metric("nodes") == 1)
+    claimed = ["192.0.2.1", "node.example", "192.0.2.2"]
+    await cluster.ticket(cluster.machine("c"), "worker-1", addresses=claimed)
+    assert cluster.node("worker-0")["spec"]["addresses"] == ["192.0.2.1", "node.example"]
+    assert cluster.node("worker-1")["spec"]["addresses"] == ["192.0.2.2"]
+
+
+@pytest.mark.parametrize("inside", ["10.213.1.1", "10.244.3.1", "10.96.0.1"], ids=["mesh", "pods", "services"])
+async def test_addresses_inside_of_the_cluster_are_no_nodes(cluster: Cluster, inside: str) -> None:
+    with pytest.raises(PermanentError, match=f"addresses: expected some outside of the cluster's network .*{inside}"):
+        await cluster.ticket(cluster.machine("b"), addresses=["192.0.2.1", inside])
     assert cluster.stored() == []
