@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,7 @@ OLDEST: Final = 25  # the first that knows UnifiedKernelImages and tools trees a
 TITLE: Final = "mkosi"
 
 _MODULES: Final = "usr/lib/python3/dist-packages"
+_PATIENCE: Final = 10.0  # seconds for mkosi to clean up
 _LAST: Final = 4  # lines of the end of a log that people see
 _STEP: Final = re.compile(r"‣\s*(?P<what>.+)")
 _SOURCES: Final = """\
@@ -124,7 +126,7 @@ def run(mkosi: Mkosi, arguments: Sequence[str], *, folder: Path, log: Path, watc
     environment = {**os.environ, **mkosi.environment, "LC_ALL": "C.UTF-8"}
     last: deque[str] = deque(maxlen=_LAST)
     with log.open("a", encoding="utf-8") as kept, _started(mkosi, arguments, folder, environment) as process:
-        too_long = threading.Timer(watch.remaining(title), _end, (process,))
+        too_long = threading.Timer(watch.remaining(title), _end_group, (process.pid,))
         too_long.start()
         try:
             for line in process.stdout or ():
@@ -132,12 +134,13 @@ def run(mkosi: Mkosi, arguments: Sequence[str], *, folder: Path, log: Path, watc
                 last.append(line.strip())
                 if step := _STEP.match(line):
                     watch.tell(title, Stage.BUILDING, step["what"].strip()[:120])
-            code = process.wait()
+            _wait_for(process.pid)
         finally:
             too_long.cancel()
-            _end(process)
+            too_long.join()
+            _end_group(process.pid)
     watch.remaining(title)  # who was ended for taking too long did not fail
-    if code != 0:
+    if process.returncode != 0:
         raise NodeImageError(f"mkosi failed: {' / '.join(filter(None, last))}", hint=f"everything it said: {log}")
 
 
@@ -157,14 +160,24 @@ def _started(
     )
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+def _end_group(leader: int) -> None:
+    """Ask a group of processes to end, and kill those that are left when their leader has ended.
+
+    The caller has not reaped the leader, so that the number is still that of this group.
+    """
+    if not _wait_for(leader, timeout=0):
+        os.killpg(leader, signal.SIGTERM)
+        _wait_for(leader, timeout=_PATIENCE)
+    os.killpg(leader, signal.SIGKILL)
+
+
+def _wait_for(process: int, *, timeout: float | None = None) -> bool:
+    """Wait until a process has ended, and leave it to be reaped; say whether it has (pidfd_open(2))."""
+    descriptor = os.pidfd_open(process)
+    try:
+        return bool(select.select([descriptor], [], [], timeout)[0])
+    finally:
+        os.close(descriptor)
 
 
 def _release(program: str) -> int:

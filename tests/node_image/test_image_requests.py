@@ -138,8 +138,29 @@ def test_a_build_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     slow = mkosi.Mkosi(("sh", "-c", "sleep 600 & echo $! > child; wait", "sh"), {})
     with pytest.raises(EngineError, match="node image"):
         mkosi.run(slow, [], folder=tmp_path, log=tmp_path / "log", watch=Watch(1, lambda _: None), title="node image")
-    child = Path("/proc", (tmp_path / "child").read_text().strip(), "status")
-    while child.exists() and "State:\tZ" not in child.read_text():  # it was told to end, and needs a processor for it
+    wait_until_ended(tmp_path / "child")
+
+
+def test_a_child_that_does_not_listen_ends_too(tmp_path: Path) -> None:
+    (tmp_path / "child.sh").write_text("trap '' TERM; echo $$ > child; while :; do sleep 1; done")
+    stubborn = mkosi.Mkosi(("sh", "-c", "sh child.sh & wait", "sh"), {})
+    with pytest.raises(EngineError, match="node image"):
+        mkosi.run(
+            stubborn, [], folder=tmp_path, log=tmp_path / "log", watch=Watch(1, lambda _: None), title="node image"
+        )
+    wait_until_ended(tmp_path / "child")
+
+
+def test_who_closes_its_output_is_waited_for(tmp_path: Path) -> None:
+    quiet = mkosi.Mkosi(("sh", "-c", "exec >&- 2>&-; sleep 0.2; touch made", "sh"), {})
+    mkosi.run(quiet, [], folder=tmp_path, log=tmp_path / "log", watch=Watch(60, lambda _: None), title="node image")
+    assert (tmp_path / "made").exists()
+
+
+def wait_until_ended(file: Path) -> None:
+    """Wait for a process whose id a file has: it was killed, and needs a processor to end."""
+    status = Path("/proc", file.read_text().strip(), "status")
+    while status.exists() and "State:\tZ" not in status.read_text():
         time.sleep(0.01)
 
 
