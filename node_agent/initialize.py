@@ -33,7 +33,7 @@ async def initialize(
 ) -> init_pb2.Done:
     """Make a cluster of this node.
 
-    1. Keys derive from the key material; so far, nothing has happened.
+    1. Keys derive from the key material, and the addresses fit; so far, nothing has happened.
     2. The boot is marked: from here on, an error ends in another boot.
     3. The mesh comes up, and nothing leaves beside it.
     4. Kubernetes is set up.
@@ -50,6 +50,7 @@ async def initialize(
         PermanentError: it did not work; whether the boot is marked says what that means.
     """
     run.phase("keys")
+    machine.require_outside((order.service_cidr, order.pod_cidr, DEFAULT_MESH_NETWORK))
     with foreign_errors("key material"):
         async with open_provider(order.key_material) as provider:  # 1
             keys = await ClusterKeys.derive(provider, disk.uuid, order.measurement_salt)

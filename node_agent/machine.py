@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from node_agent.addresses import own_addresses
+from node_agent.errors import PermanentError
 from node_agent.loops import foreign_errors, insist
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from ipaddress import IPv4Network
     from uuid import UUID
 
     from node_agent.device import NodeDevice
@@ -119,11 +122,8 @@ class Machine:
 
         What DHCP gave is often the address of a private network between host and guest.
         """
-        from node_agent.network.names import INSIDE  # noqa: PLC0415 - its package brings the whole mesh
-
         given = [str(address.ip) for card in self.metadata.network for address in card.addresses]
-        outside = [address for name, address in own_addresses().items() if name not in INSIDE]
-        return tuple(given or outside)
+        return tuple(given or _outside())
 
     def look_at_self(self) -> SelfImage:
         """Judge our own evidence, as others will. The devices take their time: call it in a thread.
@@ -134,6 +134,20 @@ class Machine:
         from node_agent.self_image import look_at_self  # noqa: PLC0415 - brings all that judges
 
         return look_at_self(self.device, self.registers, facts=self.facts, image=self.image)
+
+    def require_outside(self, networks: Iterable[IPv4Network]) -> None:
+        """See that no address of this machine is one that the cluster has inside: its packets would be dropped.
+
+        Raises:
+            PermanentError: one is.
+        """
+        for address in map(IPv4Address, {*self.addresses(), *_outside()}):
+            for network in networks:
+                if address in network:
+                    raise PermanentError(
+                        f"this machine has the address {address}, inside the cluster's own network {network}",
+                        hint="choose other addresses for pods and Services, or for machines",
+                    )
 
     async def protect(self) -> None:
         """Let in what the node must, and nothing else, before it belongs to a cluster.
@@ -227,3 +241,10 @@ class Machine:
         if self.membership is not None:
             self.membership = self.membership.with_peers(peers)
             self.membership.save(self.settings.state)
+
+
+def _outside() -> list[str]:
+    """Give the addresses of all interfaces that lead outside."""
+    from node_agent.network.names import INSIDE  # noqa: PLC0415 - its package brings the whole mesh
+
+    return [address for name, address in own_addresses().items() if name not in INSIDE]

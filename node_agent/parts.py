@@ -138,12 +138,12 @@ class Mesh(Protocol):
             folder: on the state disk; made where it does not exist.
         """
 
-    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network = ...) -> None:
+    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network | None = None) -> None:
         """Drop packets of pods that would leave outside of the mesh; before the first pod runs.
 
         Args:
             pod_cidr: addresses of all pods; None before they are known: then the node lets in what it must.
-            service_cidr: addresses of Services.
+            service_cidr: addresses of Services; None before that is known.
         """
 
     async def start(self, *, key: X25519PrivateKey, address: IPv4Address, secret: Secret) -> None:

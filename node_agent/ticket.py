@@ -13,6 +13,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
+from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.component_list import Component
 from constellation_core.keys.secret import Secret
 from constellation_core.roles import Role
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) -> None:
     """Become a node of a cluster.
 
-    1. The ticket is read whole; so far, nothing has happened.
+    1. The ticket is read whole, and the addresses fit; so far, nothing has happened.
     2. The boot is marked: from here on, an error ends in another boot.
     3. The mesh comes up, and nothing leaves beside it.
     4. Kubernetes is set up; before etcd takes a control plane in, its disk is adopted (attack: the host cuts the power
@@ -46,6 +47,7 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
     """
     keys, plan = ClusterKeys.of_ticket(ticket), _plan(machine, request, ticket)  # 1
     membership = _membership(plan, ticket, keys)
+    machine.require_outside((membership.service_cidr, membership.pod_cidr, DEFAULT_MESH_NETWORK))
     await machine.mark(keys, ticket.measurement_salt)  # 2
     await machine.enter_mesh(membership, keys)  # 3
 

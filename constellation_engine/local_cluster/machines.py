@@ -12,16 +12,19 @@ import bcrypt
 
 from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_core.roles import Role
+from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
 from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
 
-SEGMENT: Final = IPv4Network("10.99.0.0/24")
+SEGMENT: Final = IPv4Network("192.168.77.0/24")
+"""Where machines reach one another: nothing that a cluster has inside (10.96.0.0/12, 10.213.0.0/16, 10.244.0.0/16)."""
 API_SERVER_PORT: Final = 6443
 INIT_PORT: Final = 9000
 RECOVER_PORT: Final = 9999
+LOOPBACK: Final = "127.0.0.1"
 
 _FIRST: Final = {Role.CONTROL_PLANE: 11, Role.WORKER: 101}  # last byte of an address
 _BCRYPT_ROUNDS: Final = 10  # the secret is random: the hash only has to hide it
@@ -89,6 +92,18 @@ def create_machine(workspace: Workspace, place: Place) -> Machine:
             addresses=(IPv4Interface(f"{place.address}/{SEGMENT.prefixlen}"),),
         ),
     )
+
+
+def verification_endpoints(workspace: Workspace) -> list[Endpoint]:
+    """Say where each machine is verified: a port of this host.
+
+    Raises:
+        MachineNotFoundError: one is not there.
+    """
+    return [
+        Endpoint(LOOPBACK, Machine(workspace.machines / place.name).spec.host_port("verification"), place.name)
+        for place in places(workspace)
+    ]
 
 
 def endpoint(workspace: Workspace) -> str:

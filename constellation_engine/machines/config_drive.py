@@ -3,7 +3,7 @@
 """The config drive: how a local machine learns who it is. Untrusted by the node, as every metadata.
 
 An ISO 9660 file system with label CONSTELLATION and the file `metadata.json`: what the description says, and `network`,
-which tells the addresses on the segment: `[{"mac": "52:54:00:…", "addresses": ["10.99.0.1/24"]}]`.
+which tells the addresses on the segment: `[{"mac": "52:54:00:…", "addresses": ["192.168.77.1/24"]}]`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from node_agent.errors import PermanentError
-from node_agent.network.names import BRIDGE, DEFAULT_SERVICES, INSIDE, MESH_INTERFACE, MESH_PORT, TABLE
+from node_agent.network.names import BRIDGE, INSIDE, MESH_INTERFACE, MESH_PORT, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,14 +46,14 @@ class Firewall:
 
     Attributes:
         mesh: addresses of nodes in the mesh.
-        services: addresses of Services.
+        services: addresses of Services; None before that is known.
         pods: addresses of all pods of the cluster; None before that is known, when there are no pods.
         own_pods: addresses of the pods of this node; None before that is known.
         tcp_ports: what this node opens to the outside.
     """
 
     mesh: IPv4Network = DEFAULT_MESH_NETWORK
-    services: IPv4Network = DEFAULT_SERVICES
+    services: IPv4Network | None = None
     pods: IPv4Network | None = None
     own_pods: IPv4Network | None = None
     tcp_ports: tuple[int, ...] = ()

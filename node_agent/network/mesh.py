@@ -24,7 +24,7 @@ from node_agent.errors import AgentError, PermanentError
 from node_agent.network import endpoints, interface, keys, pod_network
 from node_agent.network.claims import Identity, Known, PodRange, judge
 from node_agent.network.firewall import Firewall
-from node_agent.network.names import DEFAULT_SERVICES, MESH_PORT
+from node_agent.network.names import MESH_PORT
 from node_agent.network.nftables import Rules, knows_pods
 from node_agent.network.reconciling import Endpoint, WantedPeer, changes
 
@@ -117,13 +117,13 @@ class Mesh:
         """Give the key that is kept in a folder; see `node_agent.network.keys`."""
         return keys.load_or_make_key(folder)
 
-    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network = DEFAULT_SERVICES) -> None:
+    async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network | None = None) -> None:
         """Put the rules in: before the first pod, and as soon as the machine runs.
 
         Args:
             pod_cidr: addresses of all pods; None before that is known: then nothing is forwarded, unless an earlier
                 run of this program knew it, whose rules stay.
-            service_cidr: addresses of Services.
+            service_cidr: addresses of Services; None before that is known.
 
         Raises:
             PermanentError: the networks overlap, or the kernel does not take the rules.

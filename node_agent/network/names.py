@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Final
 
 MESH_INTERFACE: Final = "constellation0"
@@ -15,5 +14,3 @@ INSIDE: Final = ("lo", MESH_INTERFACE, BRIDGE)
 """Interfaces that lead nowhere but to this node, its pods and the mesh. Any other leads outside."""
 TABLE: Final = "constellation"
 """Of nftables, family inet."""
-DEFAULT_SERVICES: Final = IPv4Network("10.96.0.0/12")
-"""Addresses of Services where nothing else is said; kubeadm's default."""

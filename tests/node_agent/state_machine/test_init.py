@@ -127,7 +127,7 @@ async def test_the_plan_says_who_the_first_node_is(machine: FakeMachine, init_re
     "network, expected",
     [
         ([], ("192.0.2.7",)),
-        ([{"mac": "52:54:00:00:00:01", "addresses": ["10.99.0.1/24"]}], ("10.99.0.1",)),
+        ([{"mac": "52:54:00:00:00:01", "addresses": ["192.0.2.9/24"]}], ("192.0.2.9",)),
     ],
 )
 async def test_peers_find_a_node_by_its_addresses_outside(

@@ -119,6 +119,19 @@ async def test_a_provider_outside_of_the_cluster_is_refused_before_the_mark(
     assert error.value.status is Status.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("address", ["10.96.3.11", "10.244.3.4", "10.213.0.9"])
+async def test_a_machine_whose_address_is_inside_the_cluster_is_refused_before_the_mark(
+    machine: FakeMachine, init_request: Requests, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Its packets would be taken for forged ones, and nobody would know why no node joins."""
+    monkeypatch.setattr("node_agent.machine.own_addresses", lambda: {"eth0": "192.0.2.7", "eth1": address})
+    async with machine.booted() as boot:
+        with pytest.raises(GRPCError, match=f"has the address {address}, inside the cluster's own network"):
+            await init(boot, init_request())
+        await boot.reached(Phase.WAITING)
+        assert not any(boot.registers()[15])
+
+
 @pytest.mark.parametrize("moment", ["disk.prepare", "disk.mount"])
 async def test_a_disk_that_cannot_be_used_is_said_at_once(machine: FakeMachine, moment: str) -> None:
     machine.moments.break_at(moment, PermanentError("the disk is too small", hint="attach a larger one"))
