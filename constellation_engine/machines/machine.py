@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from constellation_engine.errors import MachineError, MachineExistsError, MachineNotFoundError
 from constellation_engine.machines import console, power, processes
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from constellation_engine.machines.spec import MachineSpec
-
-STOP_TIMEOUT: Final = 60.0  # seconds for the guest to switch itself off
 
 
 class MachineState(Enum):
@@ -130,8 +128,10 @@ class Machine:
         with folders.locked(self.layout.folder):
             power.switch_on(self.layout, report)
 
-    def stop(self, *, timeout: float = STOP_TIMEOUT, report: Callable[[str], None] = _nobody) -> None:
-        """Switch it off: ask it (ACPI), and cut the power if it does not.
+    def stop(self, *, timeout: float = 0.0, report: Callable[[str], None] = _nobody) -> None:
+        """Switch it off: cut the power, before which it may be asked (ACPI) to do it itself.
+
+        Nothing in a node image listens to that button; its state survives a power cut.
 
         Args:
             timeout: seconds that it has; with 0 it is not asked.
