@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -37,7 +38,8 @@ from tests.node_agent.network.topology import (
 if TYPE_CHECKING:
     from tests.node_agent.network.topology import Namespace, Topology
 
-FIREWALL: Final = Firewall(pods=PODS, own_pods=OWN_PODS, tcp_ports=(6443,))
+SERVICES: Final = IPv4Network("10.96.0.0/12")
+FIREWALL: Final = Firewall(services=SERVICES, pods=PODS, own_pods=OWN_PODS, tcp_ports=(6443,))
 KUBE_PROXY: Final = f"""
 table ip kube-proxy {{
     chain redirected {{
