@@ -18,6 +18,7 @@ EXAMPLES: Final = (
     "constellation image build",
     "constellation image build --profile debug -o debug-image",
     "constellation image build --target qemu-snp --firmware OVMF.amdsev.fd --cpus 2,4 --cpu-model EPYC-Milan",
+    "constellation image build --container-image shop.tar --container-image registry.example/db:17=db.tar",
     "constellation image build --from-manifest packages.json",
 )
 
@@ -35,6 +36,13 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
     ] = "release",
     kubernetes: Annotated[str, typer.Option(metavar="VERSION", help="1.36 or 1.36.4; default: the newest.")] = "",
     key: SigningKey = None,
+    container_image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME:TAG=]FILE",
+            help="Container image that pods are to find: an OCI archive or layout; may be given again.",
+        ),
+    ] = None,
     from_manifest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="packages.json of an image: build from these very packages.")
     ] = None,
@@ -82,6 +90,7 @@ def build_image(  # noqa: PLR0913, PLR0917 - options, each with a good default
         from_manifest=from_manifest,
         snapshot=Snapshot(snapshot) if snapshot else None,
         cache=cache or default_cache(),
+        containers=container_image or (),
     )
     place = output or default_folder() / f"{target}-{profile}"
     with showing_progress("image") as report:

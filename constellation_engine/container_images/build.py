@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from constellation_engine.components import Store
     from constellation_engine.components.watch import Watch
-    from constellation_engine.container_images.control_plane import ProgramImage, Reference
+    from constellation_engine.container_images.control_plane import ProgramImage
+    from constellation_engine.container_images.reference import Reference
     from constellation_engine.debian.mirror import Mirrors
     from constellation_engine.debian.packages import Package
 
@@ -41,11 +42,13 @@ class BuiltImage:
         reference: what pods name it by.
         layout: folder with the image layout.
         digest: of its manifest, "sha256:…".
+        others: more such names.
     """
 
     reference: str
     layout: Path
     digest: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

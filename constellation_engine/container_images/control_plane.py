@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from constellation_engine.container_images.frame import USER
+from constellation_engine.container_images.reference import Reference
 from constellation_engine.errors import ImageBuildError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 KUBEADM: Final = "kubeadm"
 KUBE_PROXY: Final = "kube-proxy"
+COREDNS: Final = "coredns"
+REGISTRY: Final = "registry.k8s.io"  # where kubeadm says that its images are
+OUR_PREFIX: Final = "localhost/constellation-"  # of names of images that are our own
 SANDBOX: Final = "localhost/constellation-pause:1"
 """What containerd's configuration names the image by that keeps the namespaces of a pod; kubeadm's name changes."""
 
@@ -65,27 +69,16 @@ IMAGES: Final = (
     ProgramImage("etcd", ("etcd", "etcdctl")),
     ProgramImage(KUBE_PROXY, (KUBE_PROXY,)),  # root, because it sets rules of the node's network
     # In its pod everybody may listen on port 53: containerd's `enable_unprivileged_ports`.
-    ProgramImage("coredns", ("coredns",), folder="/", user=USER),
+    ProgramImage(COREDNS, (COREDNS,), folder="/", user=USER),
     ProgramImage("pause", ("pause",), folder="/", user=_NOBODY, aliases=(SANDBOX,)),
 )
 """All of them, for every version of Kubernetes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What containers name an image by.
-
-    Attributes:
-        repository: registry and path.
-        tag: what stands behind the colon.
-    """
-
-    repository: str
-    tag: str
-
-    def __str__(self) -> str:
-        """Write it as kubeadm does."""
-        return f"{self.repository}:{self.tag}"
+def is_ours(repository: str) -> bool:
+    """Tell if an image of this name is one that every node has, in some version."""
+    names = {f"{REGISTRY}/{'coredns/' if image.name == COREDNS else ''}{image.name}" for image in IMAGES}
+    return repository in names or repository.startswith(OUR_PREFIX)
 
 
 def kubeadm_references(kubeadm: Path, version: str) -> dict[str, Reference]:

@@ -6,6 +6,7 @@ The folder is what `constellation_engine.container_images.build` made, unpacked 
 `containerd-store` (components/containerd-store), and a file about it:
 
     containerd-store.json                                  what is inside; another text means another store
+    owners.json                                            whose files are not root's: mkosi.finalize gives them away
     io.containerd.content.v1.content/blobs/sha256/…        manifests and configurations, no layers
     io.containerd.metadata.v1.bolt/meta.db                 names, and what they lead to
     io.containerd.snapshotter.v1.overlayfs/metadata.db     which snapshot is which folder
@@ -75,9 +76,10 @@ def build_store(
     services: Path,
     sources: Sources,
     report: Report,
+    given: Sequence[BuiltImage] = (),
     timeout: float = DEFAULT_TIMEOUT,
 ) -> StoreFacts:
-    """Build a store with the images of the control plane and of our services.
+    """Build a store with the images of the control plane, of our services, and of the user.
 
     The same sources give the same bytes, wherever, whenever, and by whomever. What is there before is replaced in the
     end, when the new one is whole.
@@ -88,6 +90,7 @@ def build_store(
         services: image layout, as `constellation_engine.services_image.build` makes it.
         sources: what the others are built from.
         report: is told how it goes.
+        given: images of the user, as `given_images.take_images` gives them.
         timeout: seconds.
 
     Raises:
@@ -100,7 +103,7 @@ def build_store(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as name:
-            images = (*build_control_plane(Path(name), kubernetes, sources, watch), ours)
+            images = (*build_control_plane(Path(name), kubernetes, sources, watch), ours, *given)
             draft = Path(name, "store")
             _unpack(images, draft, sources.components, watch)
             replace_folder(draft, output)
@@ -109,7 +112,7 @@ def build_store(
             f"{output}: the store cannot be written: {error}", hint="is the disk full, or not yours?"
         ) from error
     sizes = [path.lstat().st_size for path in output.rglob("*") if not path.is_dir() and not path.is_symlink()]
-    return StoreFacts(output, {image.reference: image.digest for image in images}, sum(sizes), len(sizes))
+    return StoreFacts(output, _names(images), sum(sizes), len(sizes))
 
 
 def _check_replaceable(output: Path) -> None:
@@ -121,6 +124,10 @@ def _check_replaceable(output: Path) -> None:
 def _services_image(layout: Path) -> BuiltImage:
     reference = read_reference(layout)
     return BuiltImage(reference, layout, reference.rpartition("@")[2])
+
+
+def _names(images: Iterable[BuiltImage]) -> dict[str, str]:
+    return {name: image.digest for image in images for name in (image.reference, *image.others)}
 
 
 def _unpack(images: Sequence[BuiltImage], store: Path, components: Store, watch: Watch) -> None:
@@ -147,7 +154,7 @@ def _describe(images: Iterable[BuiltImage], store: Path) -> str:
     databases = {name: hashlib.sha256((store / name).read_bytes()).hexdigest() for name in _DATABASES}
     description: dict[str, Any] = {
         "version": _VERSION,
-        "images": {image.reference: image.digest for image in images},
+        "images": _names(images),
         "databases": databases,
     }
     return json.dumps(description, indent=2, sort_keys=True) + "\n"

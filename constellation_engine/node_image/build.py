@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -31,6 +32,7 @@ from constellation_engine.components import Store
 from constellation_engine.components.cache import Cache, default_root
 from constellation_engine.components.watch import Stage, Watch
 from constellation_engine.container_images import Sources
+from constellation_engine.container_images.given_images import size_of, take_images
 from constellation_engine.debian.packages import RELEASE
 from constellation_engine.errors import MissingProgramError, NodeImageError
 from constellation_engine.node_image import installed, mkosi
@@ -40,15 +42,18 @@ from constellation_engine.node_image.esp import put_into_esp
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.launch import digests_of
 from constellation_engine.node_image.packages import PackageManifest
-from constellation_engine.node_image.repeat import PackagePlaces, collect_packages
+from constellation_engine.node_image.repeat import PackagePlaces, check_containers, collect_packages
 from constellation_engine.node_image.sbom import write_sbom
 from constellation_engine.node_image.signing import load_or_create_key, public_pem, sign_image
 from constellation_engine.node_image.targets import NAME, Profile, Target
 from constellation_engine.whole_files import is_replaceable, whole_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from constellation_core.component_list import Component
     from constellation_engine.components.watch import Report
+    from constellation_engine.container_images.build import BuiltImage
     from constellation_engine.debian.mirror import Mirrors
     from constellation_engine.node_image.contents import Contents
     from constellation_engine.node_image.gather import Snapshot
@@ -59,6 +64,8 @@ NEEDED_SPACE: Final = 8 << 30  # bytes: two trees, two disks, caches
 DEFAULT_TIMEOUT: Final = 3600.0  # seconds; four minutes on two slow cores if all was fetched before
 TITLE: Final = "node image"
 LOG: Final = "build.log"  # in the image; FOLDER.log beside it if there is none
+
+_COPIES: Final = 6  # of a container image, while it is built in: it is unpacked, and lies in a tree, and in the disk
 
 
 def default_cache() -> Path:
@@ -81,6 +88,7 @@ class ImageRequest:
         launch: for targets whose firmware is handed a kernel.
         from_manifest: `packages.json` of an image: build from these packages, and no others.
         snapshot: is asked for those that mirrors dropped.
+        containers: container images that pods are to find, `FILE` or `NAME:TAG=FILE`; see `take_images`.
     """
 
     target: Target
@@ -93,10 +101,11 @@ class ImageRequest:
     launch: LaunchInputs | None = None
     from_manifest: Path | None = None
     snapshot: Snapshot | None = None
+    containers: Sequence[str] = ()
 
 
 def build(output: Path, request: ImageRequest, *, report: Report, timeout: float = DEFAULT_TIMEOUT) -> ImageFolder:
-    """Build an image.
+    """Build an image. What the user gave is looked at before anything is built.
 
     Args:
         output: folder of the image, to make or to replace.
@@ -107,18 +116,20 @@ def build(output: Path, request: ImageRequest, *, report: Report, timeout: float
     Raises:
         NodeImageError: something cannot be built here; says what is missing.
         ComponentError: a program of the cluster cannot be had.
-        ImageBuildError: a package or a container image cannot be had.
+        ImageBuildError: a package or a container image cannot be had, or a given one cannot be used.
         SecretFileError: the key is readable by others, or cannot be made.
     """
     _check(output, request)
     watch = Watch(timeout, report)
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
-        with Cache(request.cache).locked(TITLE, watch, TITLE), whole_folder(output) as draft:
-            log = Path(f"{output.resolve()}.log")
-            log.unlink(missing_ok=True)
-            _Build(request, ImageFolder(draft), log, watch).run()
-            shutil.move(log, draft / LOG)
+        with _taken(request) as given:
+            _check_space(output, request, given)
+            with Cache(request.cache).locked(TITLE, watch, TITLE), whole_folder(output) as draft:
+                log = Path(f"{output.resolve()}.log")
+                log.unlink(missing_ok=True)
+                _Build(request, given, ImageFolder(draft), log, watch).run()
+                shutil.move(log, draft / LOG)
     except OSError as error:
         raise NodeImageError(f"the image cannot be written: {error}", hint="is the disk full, or not yours?") from error
     watch.tell(TITLE, Stage.READY)
@@ -147,8 +158,11 @@ def source_date(repository: Path) -> datetime:
 class _Build:
     """One build."""
 
-    def __init__(self, request: ImageRequest, folder: ImageFolder, log: Path, watch: Watch) -> None:
+    def __init__(
+        self, request: ImageRequest, given: Sequence[BuiltImage], folder: ImageFolder, log: Path, watch: Watch
+    ) -> None:
         self._request = request
+        self._given = given
         self._folder = folder
         self._log = log
         self._watch = watch
@@ -174,6 +188,7 @@ class _Build:
                 record=self._record,
                 public_key=public_pem(self._key),
                 sources=Sources(self._store, self._request.repository, self._request.mirrors),
+                given=self._given,
                 work=self._request.cache,
                 watch=self._watch,
             )
@@ -296,10 +311,24 @@ def _check(output: Path, request: ImageRequest) -> None:
         raise MissingProgramError("there is no mcopy on this machine", hint="apt-get install mtools")
     if request.from_manifest and shutil.which("reprepro") is None:
         raise MissingProgramError("there is no reprepro on this machine", hint="apt-get install reprepro")
+
+
+@contextmanager
+def _taken(request: ImageRequest) -> Iterator[tuple[BuiltImage, ...]]:
+    """Give the container images of the user, laid out in a folder that disappears in the end."""
+    with TemporaryDirectory(prefix="containers-", dir=request.cache) as name:
+        given = take_images(request.containers, Path(name))
+        if request.from_manifest:
+            check_containers(request.from_manifest, given)
+        yield given
+
+
+def _check_space(output: Path, request: ImageRequest, given: Sequence[BuiltImage]) -> None:
+    needed = NEEDED_SPACE + _COPIES * size_of(given)
     for place in (output, request.cache):
         there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
-        if (free := shutil.disk_usage(there).free) < NEEDED_SPACE:
+        if (free := shutil.disk_usage(there).free) < needed:
             raise NodeImageError(
-                f"{there}: expected {NEEDED_SPACE >> 30} GiB of free space, got {free / (1 << 30):.1f}",
+                f"{there}: expected {needed / (1 << 30):.0f} GiB of free space, got {free / (1 << 30):.1f}",
                 hint="name another folder by --output or --cache",
             )

@@ -28,11 +28,12 @@ from constellation_engine.services_image.ours import copy_packages
 from constellation_engine.services_image.wheels import export_requirements, install_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from constellation_engine.components.watch import Watch
-    from constellation_engine.container_images import Sources, StoreFacts
+    from constellation_engine.container_images import Sources
+    from constellation_engine.container_images.build import BuiltImage
     from constellation_engine.node_image.build_record import BuildRecord
 
 OURS: Final = "usr/lib/constellation"
@@ -61,7 +62,14 @@ class Contents:
 
 
 def make_contents(
-    tree: Path, *, record: BuildRecord, public_key: bytes, sources: Sources, work: Path, watch: Watch
+    tree: Path,
+    *,
+    record: BuildRecord,
+    public_key: bytes,
+    sources: Sources,
+    given: Sequence[BuiltImage] = (),
+    work: Path,
+    watch: Watch,
 ) -> Contents:
     """Make the tree.
 
@@ -70,6 +78,7 @@ def make_contents(
         record: what the image is.
         public_key: whose signatures nodes of the image believe, PEM.
         sources: what programs and container images come from.
+        given: container images of the user.
         work: folder for what is kept between builds.
         watch: looks after the build.
 
@@ -79,7 +88,16 @@ def make_contents(
     """
     components = _copy_programs(tree, record.kubernetes, sources, watch)
     python = _install_agent(tree / OURS / "python", sources.repository, watch)
-    store = _make_store(tree / OURS / "containerd", record.kubernetes, sources, work, watch)
+    services = _build_services(work / "services-image", sources, watch)
+    store = build_store(
+        tree / OURS / "containerd",
+        kubernetes=record.kubernetes,
+        services=services,
+        sources=sources,
+        report=watch.pass_on,
+        given=given,
+        timeout=watch.remaining("container images"),
+    )
     _write_facts(tree / OURS / "image", record, public_key, components)
     containers = [ContainerImage(name.partition("@")[0], digest) for name, digest in store.images.items()]
     return Contents(components, tuple(sorted(containers)), python)
@@ -119,23 +137,15 @@ def _wheels(requirements: str) -> Iterator[PythonPackage]:
         yield PythonPackage(match["name"], match["version"])
 
 
-def _make_store(target: Path, kubernetes: str, sources: Sources, work: Path, watch: Watch) -> StoreFacts:
-    services = work / "services-image"
+def _build_services(layout: Path, sources: Sources, watch: Watch) -> Path:
     build_services(
-        services,
+        layout,
         repository=sources.repository,
         mirrors=sources.mirrors,
         report=watch.pass_on,
         timeout=watch.remaining("the image of the services"),
     )
-    return build_store(
-        target,
-        kubernetes=kubernetes,
-        services=services,
-        sources=sources,
-        report=watch.pass_on,
-        timeout=watch.remaining("container images"),
-    )
+    return layout
 
 
 def _write_facts(folder: Path, record: BuildRecord, public_key: bytes, components: tuple[Component, ...]) -> None:

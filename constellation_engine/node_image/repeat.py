@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constellation_engine.components.cache import sha256_of
+from constellation_engine.container_images.control_plane import is_ours
+from constellation_engine.errors import NodeImageError
 from constellation_engine.node_image.gather import gather
 from constellation_engine.node_image.image_folder import read_bounded
 from constellation_engine.node_image.installed import InstalledPackage, index_files
-from constellation_engine.node_image.packages import MAX_SIZE, PackageManifest
+from constellation_engine.node_image.packages import MAX_SIZE, ContainerImage, PackageManifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from constellation_engine.components.watch import Report
+    from constellation_engine.container_images.build import BuiltImage
     from constellation_engine.debian.mirror import Mirrors
     from constellation_engine.node_image.gather import Snapshot
     from constellation_engine.node_image.packages import DebianPackage
@@ -68,6 +72,30 @@ def collect_packages(manifest: Path, folder: Path, places: PackagePlaces, *, rep
     folder.mkdir(parents=True)
     for package, file in {**here, **found}.items():
         _link(file, folder / package.file_name)
+
+
+def check_containers(manifest: Path, given: Iterable[BuiltImage]) -> None:
+    """See that a user gives the container images that another build had of a user, and no others.
+
+    Args:
+        manifest: `packages.json` of an image.
+        given: the images.
+
+    Raises:
+        MalformedError: the manifest is none.
+        NodeImageError: images are missing, are others, or are too many; names each.
+    """
+    record = PackageManifest.from_document(read_bounded(manifest, MAX_SIZE))
+    wanted = {one for one in record.containers if not is_ours(one.name.partition(":")[0])}
+    here = {ContainerImage(name, image.digest) for image in given for name in (image.reference, *image.others)}
+    missing, extra = sorted(wanted - here), sorted(here - wanted)
+    if missing or extra:
+        lists = (("missing", missing), ("not wanted", extra))
+        said = [f"{what}: " + ", ".join(f"{one.name} {one.digest}" for one in them) for what, them in lists if them]
+        raise NodeImageError(
+            f"{manifest} was written with other container images; {'; '.join(said)}",
+            hint="give the same ones: --container-image FILE",
+        )
 
 
 def _already_here(wanted: set[DebianPackage], kept: Path) -> dict[DebianPackage, Path]:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constellation_engine.components import Store, our_manifest
+from constellation_engine.components import Origin, Store, our_manifest
 from constellation_engine.container_images import Sources, StoreFacts, build_store
 from constellation_engine.container_images.control_plane import SANDBOX
+from constellation_engine.container_images.given_images import take_images
+from constellation_engine.container_images.layer import write_layer
+from constellation_engine.container_images.oci import Settings, write_image
 from constellation_engine.container_images.store import DESCRIPTION
 from constellation_engine.services_image import build as build_services
 from constellation_engine.services_image import find_repository, machine_mirrors
@@ -47,8 +50,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> StoreFacts:
     )
     sources = Sources(Store(), repository, machine_mirrors())
     return build_store(
-        folder / "store", kubernetes=NEWEST, services=services.layout, sources=sources, report=lambda _: None
+        folder / "store",
+        kubernetes=NEWEST,
+        services=services.layout,
+        sources=sources,
+        report=lambda _: None,
+        given=take_images([str(given_image(folder))], folder / "given"),
     )
+
+
+def given_image(folder: Path) -> Path:
+    """Make an image as users have them: compressed, and its upper layer takes something away."""
+    lower, upper = folder / "lower", folder / "upper"
+    lower.mkdir()
+    upper.mkdir()
+    shutil.copy(Store().fetch(["kubectl"], only=Origin.BUILD)["kubectl"], lower / "program")
+    (lower / "gone").touch()
+    (upper / ".wh.gone").touch()
+    layers = [write_layer(lower, folder / "lower.tar", "lower"), write_layer(upper, folder / "upper.tar", "upper")]
+    write_image(folder / "image", "localhost/given", layers, Settings(user="0:0", entrypoint=["/program"]), tag="1")
+    return folder / "image"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +83,11 @@ def reference(store: StoreFacts, name: str) -> str:
     return next(reference for reference in store.images if f"/{name}" in reference)
 
 
+def by_digest(store: StoreFacts) -> str:
+    """Give the other name of the image of the user."""
+    return f"localhost/given@{store.images['localhost/given:1']}"
+
+
 def run(daemon: Daemon, image: str, *command: str) -> str:
     return daemon.ctr("run", "--rm", image, f"test-{os.getpid()}", *command)
 
@@ -69,7 +95,7 @@ def run(daemon: Daemon, image: str, *command: str) -> str:
 def test_the_kubelet_sees_every_image_and_may_remove_none(daemon: Daemon, store: StoreFacts) -> None:
     images = daemon.images()
     names = {name for image in images for name in image.names}
-    assert names == {*store.images, SANDBOX}
+    assert names == {*store.images, SANDBOX, by_digest(store)}
     assert [image for image in images if not image.pinned] == []
 
 
@@ -90,6 +116,11 @@ def test_the_kubelet_sees_every_image_and_may_remove_none(daemon: Daemon, store:
 )
 def test_programs_run(daemon: Daemon, store: StoreFacts, image: str, command: list[str], said: str) -> None:
     assert said in run(daemon, reference(store, image), *command)
+
+
+def test_an_image_of_the_user_runs_by_tag_and_by_digest(daemon: Daemon, store: StoreFacts) -> None:
+    for name in ("localhost/given:1", by_digest(store)):
+        assert f"v{NEWEST}" in run(daemon, name, "/program", "version", "--client")
 
 
 def test_kube_proxy_changes_rules_of_its_network(daemon: Daemon, store: StoreFacts) -> None:
