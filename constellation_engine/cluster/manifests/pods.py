@@ -136,10 +136,10 @@ def _container(workload: Workload) -> Container:
         env=[EnvVar(name="NODE_NAME", valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath="spec.nodeName")))],
         ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],
         resources=ResourceRequirements(
-            requests={"cpu": "20m", "memory": f"{requested}Mi"},
+            requests={"cpu": "100m", "memory": f"{requested}Mi"},
             limits={"memory": f"{limit}Mi"},  # none for the CPU: a throttled handshake is a failed one
         ),
-        startupProbe=_probe("/readyz", period=2, failures=60),
+        startupProbe=_probe("/readyz", period=2, failures=300),  # killed, a slow one starts no faster
         readinessProbe=_probe("/readyz", period=5, failures=2),
         livenessProbe=_probe("/healthz", period=10, failures=6),
         securityContext=SecurityContext(
