@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from constellation_cli.mini.words import Workspace, workspace_folder
+from constellation_cli.mini.words import ControlPlanes, Cpus, Memory, Workers, Workspace, workspace_folder
 
 if TYPE_CHECKING:
+    from constellation_engine.local_cluster import ClusterSpec
+    from constellation_engine.local_cluster import Workspace as Folder
     from constellation_engine.local_cluster.phases import Step
 
 DEFAULT_TIMEOUT: Final = 1800.0  # seconds for each phase
@@ -28,10 +30,10 @@ def bring_up_cluster(
     image: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Node image; default: the one of `constellation image build`.")
     ] = None,
-    control_planes: Annotated[int, typer.Option(metavar="N", help="How many: 1, 3 or 5.")] = 1,
-    workers: Annotated[int, typer.Option(metavar="N", help="How many.")] = 1,
-    cpus: Annotated[int, typer.Option(metavar="N", help="Of each machine.")] = 2,
-    memory: Annotated[int, typer.Option(metavar="MIB", help="Of each machine.")] = 3072,
+    control_planes: ControlPlanes = 1,
+    workers: Workers = 1,
+    cpus: Cpus = 2,
+    memory: Memory = 3072,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Give each phase so long.")] = (
         DEFAULT_TIMEOUT
     ),
@@ -42,18 +44,17 @@ def bring_up_cluster(
     lets in those that prove the same; in the end every node is verified. Without hardware that encrypts memory nothing
     of it is confidential to who runs this machine, and every verdict says so.
 
-    Whoever is interrupted repeats the command: it goes on where it was.
+    Whoever is interrupted repeats the command: it goes on where it was. What this machine lacks is said before anything
+    is made; `constellation doctor` says more.
     """
     from constellation_cli.terminal import say
     from constellation_engine.local_cluster import ClusterSpec, bring_up
-    from constellation_engine.local_cluster import Workspace as Folder
+    from constellation_engine.local_cluster.requirements import usual_image
     from constellation_engine.node_image.image_folder import ImageFolder
-    from constellation_engine.node_image.local_images import default_folder
 
-    chosen = ImageFolder.open(image or default_folder() / "qemu-vtpm-release").path
+    chosen = ImageFolder.open(image or usual_image()).path
     spec = ClusterSpec(image=chosen.resolve(), control_planes=control_planes, workers=workers, cpus=cpus, memory=memory)
-    folder = workspace_folder(workspace)
-    cluster = Folder.create(folder, spec)
+    cluster = _prepare(workspace_folder(workspace), spec)
 
     def tell(step: Step) -> None:
         say(f"{step.seconds:6.1f} s", str(step))
@@ -62,3 +63,20 @@ def bring_up_cluster(
     say("next", f"kubectl --kubeconfig {cluster.kubeconfig} get nodes")
     sys.stdout.write(f"{cluster.kubeconfig}\n")
     sys.stdout.flush()
+
+
+def _prepare(folder: Path, spec: ClusterSpec) -> Folder:
+    """Open the workspace, or make it; where something is missing nothing is made.
+
+    Raises:
+        WorkspaceError: the folder is of another cluster, or of something else.
+        RequirementError: this machine lacks something.
+    """
+    from constellation_engine.local_cluster import Workspace as LocalWorkspace
+    from constellation_engine.local_cluster.requirements import of_cluster, require
+    from constellation_engine.local_cluster.workspace import STATE_FILE
+
+    if (folder / STATE_FILE).exists():
+        LocalWorkspace.open(folder).require_same(spec)
+    require(of_cluster(spec, folder))
+    return LocalWorkspace.create(folder, spec)

@@ -74,6 +74,7 @@ class NodeVerdict:
         channel: about the evidence of its attested channel; None where it came to none.
         statement: about its statement; None where it came to none, or none was asked for.
         node: its name, by its own word; empty where it made no statement.
+        nonce: that its statement is bound to; empty where it made none.
         mismatches: reasons beyond those of the verdicts.
         failure: why it did not come to a verdict; empty where it did.
         hint: what to do about the failure.
@@ -84,6 +85,7 @@ class NodeVerdict:
     channel: Verdict | None = None
     statement: Verdict | None = None
     node: str = ""
+    nonce: bytes = b""
     mismatches: tuple[Mismatch, ...] = ()
     failure: str = ""
     hint: str = ""

@@ -80,5 +80,7 @@ def _member(name: str, node: Node | None, identity: NodeIdentity | None) -> Memb
         address for address in (status.addresses if status is not None else None) or () if address.type in _ADDRESSES
     ]
     known.sort(key=lambda address: _ADDRESSES.index(address.type))
-    addresses = (*(address.address for address in known), *(identity.addresses if identity is not None else ()))
+    addresses = [*(address.address for address in known), *(identity.addresses if identity is not None else ())]
+    if identity is not None:  # only nodes reach each other there
+        addresses.sort(key=lambda address: address == identity.mesh_address)
     return Member(name, tuple(dict.fromkeys(addresses)), bytes.fromhex(identity.identity) if identity else None)

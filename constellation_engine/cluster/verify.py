@@ -187,7 +187,7 @@ class _Question:
         said = await VerifyStub(channel).GetStatement(verify_pb2.GetStatementRequest(nonce=nonce))
         statement = await asyncio.to_thread(self._judge, said.evidence, binding)  # 3
         mismatches = self._compare(channel.verdict, statement, said.node)  # 4
-        return replace(answer, statement=statement, node=said.node, mismatches=mismatches)
+        return replace(answer, statement=statement, node=said.node, nonce=nonce, mismatches=mismatches)
 
     def _judge(self, evidence: bytes, binding: bytes) -> Verdict:
         return self.verifier.judge(Evidence.from_json(evidence), binding=binding)

@@ -25,11 +25,10 @@ from typing import TYPE_CHECKING, Final
 
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.errors import ConditionTimeoutError
-from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.verify import verify_cluster
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import first_node, objects
-from constellation_engine.local_cluster.machines import create_machine, places
+from constellation_engine.local_cluster.machines import create_machine, places, verification_endpoints
 from constellation_engine.machines import Machine, machines
 
 if TYPE_CHECKING:
@@ -163,13 +162,9 @@ class _Run:
             self._wait(objects.pods_running(client))
 
     def verify(self) -> None:
-        endpoints = [
-            Endpoint("127.0.0.1", self._machine(index).spec.host_port("verification"), place.name)
-            for index, place in enumerate(places(self._workspace))
-        ]
         verdict = asyncio.run(
             verify_cluster(
-                endpoints,
+                verification_endpoints(self._workspace),
                 [self._workspace.image().policy()],
                 cluster_id=self._workspace.state.cluster_id,
                 timeout=_VERIFY,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
@@ -13,7 +13,7 @@ from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.recovery import RecoveryOrder
 from constellation_engine.errors import WorkspaceError
 from constellation_engine.local_cluster.first_node import reachable_from_here
-from constellation_engine.local_cluster.machines import places
+from constellation_engine.local_cluster.machines import LOOPBACK, places
 from constellation_engine.machines import Machine, MachineState
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from constellation_core.keys.secret import Secret
     from constellation_engine.cluster.recovery import Recovery
     from constellation_engine.local_cluster.workspace import Workspace
-
-_LOOPBACK: Final = "127.0.0.1"
 
 
 def stopped_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
@@ -42,7 +40,7 @@ def stopped_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
             f"{workspace.folder}: expected a control plane that runs, all {len(machines)} are switched off",
             hint="constellation mini up switches them on; then recover",
         )
-    return tuple(Endpoint(_LOOPBACK, machine.spec.host_port("recover"), machine.name) for machine in running)
+    return tuple(Endpoint(LOOPBACK, machine.spec.host_port("recover"), machine.name) for machine in running)
 
 
 def quorum(workspace: Workspace) -> int:
@@ -68,16 +66,22 @@ def order_of(
     Raises:
         SecretFileError: the master secret is missing, damaged, or others can use it.
     """
+    chosen = master or workspace.master_secret()
     return RecoveryOrder(
         policies=policies,
-        key_material=KeyMaterial.of(master or workspace.master_secret()),
+        key_material=KeyMaterial.of(chosen),
         recovery_secret=recovery_secret,
-        cluster_id=_cluster_id(workspace),
+        cluster_id=workspace.state.cluster_id or _cluster_id(chosen, workspace.state.measurement_salt),
     )
 
 
-def keep(workspace: Workspace, recovery: Recovery) -> bool:
+def keep(workspace: Workspace, recovery: Recovery, cluster: bytes) -> bool:
     """Keep the kubeconfig that a node answered with.
+
+    Args:
+        workspace: of the cluster.
+        recovery: what became of its nodes.
+        cluster: cluster ID, 32 bytes.
 
     Returns:
         Whether there was one.
@@ -89,7 +93,7 @@ def keep(workspace: Workspace, recovery: Recovery) -> bool:
         return False
     first = _machine(workspace, places(workspace)[0].name)
     kubeconfig = reachable_from_here(recovery.kubeconfig, first.spec.host_port("api-server"))
-    workspace.initialised(_cluster_id(workspace), kubeconfig)
+    workspace.initialised(cluster, kubeconfig)
     return True
 
 
@@ -97,7 +101,6 @@ def _machine(workspace: Workspace, name: str) -> Machine:
     return Machine(workspace.machines / name)
 
 
-def _cluster_id(workspace: Workspace) -> bytes:
+def _cluster_id(master: MasterSecret, salt: bytes) -> bytes:
     """Compute it: whoever lost the answer to Init has no other way to know it."""
-    master, state = workspace.master_secret(), workspace.state
-    return cluster_id(derive(master.secret, master.salt, MEASUREMENT_SECRET), state.measurement_salt)
+    return cluster_id(derive(master.secret, master.salt, MEASUREMENT_SECRET), salt)
