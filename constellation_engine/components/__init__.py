@@ -12,7 +12,7 @@ for users.
 """
 
 from constellation_engine.components.component import Component, Download, Origin, Recipe
-from constellation_engine.components.manifest import Manifest, our_manifest
+from constellation_engine.components.manifest import Manifest, our_manifest, read_manifest
 from constellation_engine.components.store import Check, State, Store
 from constellation_engine.components.watch import Progress, Report, Stage
 
@@ -29,4 +29,5 @@ __all__ = [
     "State",
     "Store",
     "our_manifest",
+    "read_manifest",
 ]

@@ -55,7 +55,8 @@ def build(recipe: Recipe, target: Path, watch: Watch, title: str) -> None:
     # No symbols, no paths of this machine, no build id, no state of a repository that the folder may lie in.
     linker = " ".join(["-s", "-w", "-buildid=", *(f"-X={variable}" for variable in recipe.variables)])
     options = ("-trimpath", "-buildvcs=false", "-tags", ",".join(recipe.tags), "-ldflags", linker)
-    command.run("build", *options, "-o", str(target), recipe.package)
+    words = ("test", "-c", "-vet=off") if recipe.is_test else ("build",)
+    command.run(*words, *options, "-o", str(target), recipe.package)
 
 
 class _Go:

@@ -46,6 +46,7 @@ class Recipe:
         tags: build tags.
         variables: what the linker sets, `PACKAGE.NAME=VALUE`.
         sha256: of the program, hexadecimal.
+        is_test: what is built are the tests of the package, as a program.
     """
 
     toolchain: str
@@ -55,6 +56,7 @@ class Recipe:
     tags: tuple[str, ...]
     variables: tuple[str, ...]
     sha256: str
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

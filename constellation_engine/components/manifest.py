@@ -87,8 +87,16 @@ def data_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "components"
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest in a folder; folders of Go modules are beside it.
+
+    Raises:
+        ManifestError: it does not say what it must.
+    """
+    return Manifest(parse_components((folder / "manifest.toml").read_text(encoding="utf-8"), folder))
+
+
 @cache
 def our_manifest() -> Manifest:
     """Read the manifest that belongs to this code."""
-    folder = data_folder()
-    return Manifest(parse_components((folder / "manifest.toml").read_text(encoding="utf-8"), folder))
+    return read_manifest(data_folder())

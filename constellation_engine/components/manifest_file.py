@@ -66,6 +66,7 @@ def _release_components(release: _Table, folder: Path, toolchain: str, platform:
             tags=tags,
             variables=variables,
             sha256=table.text("sha256", _SHA256),
+            is_test=table.flag("test"),
         )
         download = _program_download(table) or _archive_download(table, archive, archive_sha256)
         table.end()
@@ -99,6 +100,12 @@ class _Table:
 
     def texts(self, key: str, shape: re.Pattern[str]) -> tuple[str, ...]:
         return tuple(self._shaped(f"{key}[{index}]", shape, entry) for index, entry in enumerate(self._list(key, [])))
+
+    def flag(self, key: str) -> bool:
+        value = self._fields.pop(key, False)
+        if not isinstance(value, bool):
+            raise ManifestError(f"{self._where}.{key}: expected true or false, got {value!r}")
+        return value
 
     def tables(self, key: str) -> Iterator[tuple[str, _Table]]:
         below = _Table(f"{self._where}.{key}", self._fields.pop(key, None))

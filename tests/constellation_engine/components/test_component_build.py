@@ -58,6 +58,18 @@ def test_the_linker_writes_variables(pause: Component, tmp_path: Path, watch: Wa
 
 
 @pytest.mark.usefixtures("go")
+def test_tests_of_a_package_become_a_program(pause: Component, tmp_path: Path, watch: Watch) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "go.mod").write_text("module hello\n\ngo 1.26\n", encoding="utf-8")
+    text = 'package hello\n\nimport "testing"\n\nfunc TestHello(t *testing.T) { println("tested") }\n'
+    (folder / "hello_test.go").write_text(text, encoding="utf-8")
+    build(replace(pause.recipe, folder=folder, package="hello", is_test=True), tmp_path / "hello.test", watch, "hello")
+    done = subprocess.run([tmp_path / "hello.test"], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "tested" in done.stderr
+
+
+@pytest.mark.usefixtures("go")
 def test_sources_that_do_not_compile_are_named(pause: Component, tmp_path: Path, watch: Watch) -> None:
     shutil.copytree(pause.recipe.folder, tmp_path / "folder")
     (tmp_path / "folder" / "main.go").write_text("package main\n\nfunc main() { nonsense() }\n", encoding="utf-8")

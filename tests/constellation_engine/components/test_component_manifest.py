@@ -49,6 +49,12 @@ def test_every_field_arrives() -> None:
     assert (component.download.sha256, component.download.member) == (SHA256, "bin/kubelet")
 
 
+@pytest.mark.parametrize("text, is_test", [("", False), ("test = false", False), ("test = true", True)])
+def test_a_program_may_be_the_tests_of_a_package(text: str, is_test: bool) -> None:
+    (component,) = parse_components(SMALL + text, FOLDER)
+    assert component.recipe.is_test is is_test
+
+
 @pytest.mark.parametrize(
     "old, new, named",
     [
@@ -65,6 +71,7 @@ def test_every_field_arrives() -> None:
         ("https://example.org/all", "file:///etc/all", "archive"),
         (f'sha256 = "{SHA256}"\nmember', "member", "sha256"),
         (f'sha256 = "{SHA256}"\nmember', 'sha256 = "ABC"\nmember', "sha256"),
+        ('member = "bin/kubelet"', 'test = "yes"', "test"),
         ('member = "bin/kubelet"', 'membre = "bin/kubelet"', "membre"),
         ("components.kubelet", "components.'.kubelet'", "kubelet"),
         ("[[release]]", "[release]", "release"),
