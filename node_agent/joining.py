@@ -153,7 +153,7 @@ async def ask_for_ticket(
 
 async def ask_again(
     services: Sequence[Service],
-    disk: str,
+    request: join_pb2.IssueRejoinTicketRequest,
     *,
     verifier: Verifier,
     issuer: Issuer,
@@ -161,7 +161,6 @@ async def ask_again(
     progress: Callable[[str], None] | None = None,
 ) -> join_pb2.RejoinTicket:
     """Ask for what opens the disk of a node that booted again; as `ask_for_ticket`."""
-    request = join_pb2.IssueRejoinTicketRequest(disk_uuid=disk)
     return await _insist(
         services,
         lambda stub: stub.IssueRejoinTicket(request, timeout=ATTEMPT),

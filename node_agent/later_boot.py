@@ -7,20 +7,26 @@ material to control planes (recover). Whoever comes first:
 
 1. The disk opens with the key, or the key is not its own.
 2. What the disk remembers is the cluster whose keys these are (attack: a disk of another cluster, with its key).
-3. The boot is marked: from here on, an error ends in another boot.
-4. The mesh comes up with the peers that the disk remembers: control planes that all stopped meet there.
-5. The kubelet starts.
+3. After a rejoin the node has a new key in the mesh, and the join service has told its peers (`rotation`). It believes
+   the ticket about who they are, and not its disk: an old record may have a key that is its node's no more (attack: a
+   disk that was rolled back, and somebody with the old key of a peer).
+4. The boot is marked: from here on, an error ends in another boot.
+5. The mesh comes up. After a recovery there is no ticket, and the peers are those that the disk remembers: control
+   planes that all stopped meet there.
+6. The kubelet starts, and what init or join left undone is finished.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.turns import Turns
 from constellation_core.keys.opening import open_provider
 from constellation_core.roles import Role
+from constellation_proto import join_pb2
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.first_boot import PAUSE, REFUSED, ROUND, join_services
 from node_agent.joining import ask_again
@@ -28,14 +34,19 @@ from node_agent.loops import background, words
 from node_agent.membership import ClusterKeys, Membership, kept_kubeconfig, peers_of
 from node_agent.phases import Phase
 from node_agent.recover_server import RecoverService
+from node_agent.rotation import renew_mesh_key
 from node_agent.secret_guard import ATTEMPTS, SecretGuard
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from constellation_core.keys.key_material import KeyMaterial
     from node_agent.machine import Machine
     from node_agent.parts import Peer
+
+    Ask = Callable[[join_pb2.IssueRejoinTicketRequest], Awaitable[join_pb2.RejoinTicket]]
+    """Asks join services until one gives a ticket."""
 
 GRACE: Final = 2.0  # seconds in which the answer to a recovery goes out
 
@@ -81,8 +92,8 @@ class LaterBoot:
         machine = self._machine
         machine.membership = membership
         machine.reporter.enter(Phase.STARTING_KUBERNETES, f"node {membership.name} of cluster {membership.short_id}")
-        await machine.enter_mesh(membership, keys)  # 4
-        await machine.set_up(machine.parts.kubernetes.start_kubelet)  # 5
+        await machine.enter_mesh(membership, keys)  # 5
+        await machine.set_up(machine.parts.kubernetes.start_kubelet)  # 6
 
     async def _listen(self) -> AttestedServer:
         machine = self._machine
@@ -97,7 +108,7 @@ class LaterBoot:
         async with open_provider(material) as provider:
             keys = await ClusterKeys.derive(provider, self._disk, None)
         # An administrator who hangs up must not leave a disk that is half open, or a mark and no node.
-        attempt = asyncio.create_task(self._unlock(keys, ()))
+        attempt = asyncio.create_task(self._unlock(keys))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
         await asyncio.shield(attempt)
@@ -113,15 +124,16 @@ class LaterBoot:
                 await asyncio.sleep(PAUSE)
                 continue
             try:
-                ticket = await ask_again(
+                ask = partial(
+                    ask_again,
                     services,
-                    str(self._disk),
                     verifier=itself.verifier(machine.image),
                     issuer=machine.device,
                     timeout=ROUND,
                     progress=machine.reporter.note,
                 )
-                await self._unlock(ClusterKeys.of_ticket(ticket), peers_of(ticket.mesh_peers))
+                ticket = await ask(join_pb2.IssueRejoinTicketRequest(disk_uuid=str(self._disk)))
+                await self._unlock(ClusterKeys.of_ticket(ticket), partial(self._renew, ask, ticket))
             except TemporaryError as error:
                 machine.reporter.note(words(error))
             except PermanentError as error:
@@ -136,8 +148,26 @@ class LaterBoot:
         if error is not None and not self._unlocked.done():
             self._unlocked.set_exception(error)
 
-    async def _unlock(self, keys: ClusterKeys, peers: tuple[Peer, ...]) -> None:
-        """Open the disk, if nobody has done so before with the same key."""
+    async def _renew(self, ask: Ask, ticket: join_pb2.RejoinTicket) -> tuple[Peer, ...]:
+        """Change the key of the mesh; give the peers that the newer of two tickets names."""
+        machine = self._machine
+        disk, addresses = str(self._disk), machine.addresses()
+
+        async def announce(key: bytes) -> join_pb2.RejoinTicket:
+            return await ask(
+                join_pb2.IssueRejoinTicketRequest(disk_uuid=disk, wireguard_public_key=key, addresses=addresses)
+            )
+
+        renewed = await renew_mesh_key(machine.settings.mesh_folder, announce, machine.reporter.note)
+        return peers_of((renewed or ticket).mesh_peers)
+
+    async def _unlock(self, keys: ClusterKeys, renew: Callable[[], Awaitable[tuple[Peer, ...]]] | None = None) -> None:
+        """Open the disk, if nobody has done so before with the same key.
+
+        Args:
+            keys: of the cluster, and of the disk.
+            renew: changes the key of the mesh on the open disk, and gives the peers; None without a join service.
+        """
         async with self._turn:
             if self._unlocked.done():
                 _, used = await self._unlocked
@@ -148,7 +178,9 @@ class LaterBoot:
             machine.reporter.enter(Phase.UNLOCKING, f"disk {self._disk}")
             try:
                 membership = await self._open(keys)
-                await machine.mark(keys, membership.measurement_salt)  # 3
+                if renew is not None:
+                    membership = membership.with_peers(await renew())  # 3
+                await machine.mark(keys, membership.measurement_salt)  # 4
             except Exception as error:
                 if machine.marked:
                     self._unlocked.set_exception(error)
@@ -157,8 +189,7 @@ class LaterBoot:
                 await machine.parts.disk.close()
                 machine.reporter.enter(Phase.LOCKED, self._waits)
                 raise
-            known = {peer.name: peer for peer in (*membership.peers, *peers)}
-            self._unlocked.set_result((membership.with_peers(known.values()), keys))
+            self._unlocked.set_result((membership, keys))
 
     async def _open(self, keys: ClusterKeys) -> Membership:
         machine, disk = self._machine, self._machine.parts.disk

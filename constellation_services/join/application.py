@@ -76,6 +76,30 @@ class Application:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a node that booted again has from now on.
+
+    Attributes:
+        wireguard_public_key: 32 bytes.
+        addresses: where its peers reach it.
+    """
+
+    wireguard_public_key: bytes
+    addresses: tuple[str, ...]
+
+
+def read_renewal(request: join_pb2.IssueRejoinTicketRequest) -> Renewal | None:
+    """Read what is to be new of a node that booted again; None where all stays.
+
+    Raises:
+        BadRequestError: it is not well-formed.
+    """
+    if not request.wireguard_public_key:
+        return None
+    return Renewal(_wireguard_key(request.wireguard_public_key), _addresses(tuple(request.addresses)))
+
+
 def read_application(request: join_pb2.IssueTicketRequest) -> Application:
     """Read a request.
 

@@ -29,13 +29,13 @@ from constellation_services.join.errors import ForbiddenError, NotAdmittedError,
 from constellation_services.join.leases import CONFLICT, NOT_FOUND, Leases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from ipaddress import IPv4Network
 
     from lightkube import AsyncClient
 
     from attestation.verdict import Verdict
-    from constellation_services.join.application import Application
+    from constellation_services.join.application import Application, Renewal
     from constellation_services.join.facts import Facts
     from constellation_services.join.roster import Roster
     from constellation_services.join.tokens import Tokens
@@ -176,6 +176,28 @@ class Registry:
             raise ForbiddenError(f"disk {disk}: no node of this cluster holds it", cause="unknown-disk")
         return node
 
+    async def renew(self, node: NodeIdentity, renewal: Renewal) -> NodeIdentity:
+        """Write down the mesh key and the addresses that a node has since it booted again; its peers follow.
+
+        Args:
+            node: who it is, as `of_disk` found it.
+            renewal: what it says is its own now.
+
+        Raises:
+            ForbiddenError: key or an address are another's, or it was forgotten in this moment.
+            ApiError: the API server does not answer or refuses.
+        """
+        addresses = self._belongings.own_addresses(node.name, renewal.addresses)
+        await self._belongings.require_own_key(node.name, renewal.wireguard_public_key)
+
+        async def change(found: Any) -> NodeIdentity:  # noqa: ANN401
+            known = NodeIdentity.from_object(found)
+            if (known.disk, known.identity) != (node.disk, node.identity):
+                raise ForbiddenError(f"disk {node.disk}: no node of this cluster holds it", cause="unknown-disk")
+            return replace(known, wireguard_public_key=renewal.wireguard_public_key, addresses=addresses)
+
+        return NodeIdentity.from_object(await self._rewrite(node.name, change))
+
     async def control_planes(self) -> set[str]:
         """Give the names of all control planes."""
         found = self._client.list(NodeIdentityObject, fields={"spec.role": Role.CONTROL_PLANE.value})
@@ -206,24 +228,34 @@ class Registry:
         raise NotAdmittedError(f"mesh {network}: no address is left", cause="mesh-full")
 
     async def _renew(self, applicant: Applicant, token_note: str) -> Registration:
-        """Write down what a node says of itself now, whoever else writes to the same object."""
+        """Write down what a node that asks again says of itself now."""
+
+        async def change(found: Any) -> NodeIdentity:  # noqa: ANN401
+            known = _same(found, applicant)
+            await self._tokens.withdraw_noted(found["metadata"].get("annotations", {}).get(TOKEN_ANNOTATION))
+            return _identity(applicant, known.mesh_address)
+
+        written = await self._rewrite(applicant.application.name, change, {TOKEN_ANNOTATION: token_note})
+        tickets = (written.get("status") or {}).get("tickets", 0) + 1
+        return Registration(NodeIdentity.from_object(written), tickets)
+
+    async def _rewrite(
+        self, name: str, change: Callable[[Any], Awaitable[NodeIdentity]], annotations: Mapping[str, str] | None = None
+    ) -> Any:  # noqa: ANN401
+        """Change an object, whoever else changes it too."""
         for _ in range(_ATTEMPTS):
-            found = await self._client.get(NodeIdentityObject, applicant.application.name)
-            known, metadata = _same(found, applicant), found["metadata"]
-            before = metadata.get("annotations", {})
-            await self._tokens.withdraw_noted(before.get(TOKEN_ANNOTATION))
-            wanted = _identity(applicant, known.mesh_address).to_object(
-                annotations={**before, TOKEN_ANNOTATION: token_note}, resource_version=metadata["resourceVersion"]
-            )
+            found = await self._client.get(NodeIdentityObject, name)
+            wanted = await change(found)
+            metadata = found["metadata"]
+            known = {**metadata.get("annotations", {}), **(annotations or {})}
             try:
-                written = await self._client.replace(wanted)
+                return await self._client.replace(
+                    wanted.to_object(annotations=known, resource_version=metadata["resourceVersion"])
+                )
             except ApiError as error:
                 if error.status.code != CONFLICT:
                     raise
-                continue
-            tickets = (found.get("status") or {}).get("tickets", 0) + 1
-            return Registration(NodeIdentity.from_object(written), tickets)
-        raise TryAgainError(f"node {applicant.application.name} changes all the time", cause="unavailable")
+        raise TryAgainError(f"node {name} changes all the time", cause="unavailable")
 
     async def _read(self, name: str) -> Any:  # noqa: ANN401
         try:

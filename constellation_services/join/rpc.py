@@ -19,7 +19,7 @@ from constellation_core.channel.http2 import current_peer
 from constellation_core.errors import AuthorityError, ConfigError, KeyProviderError, KeyProviderUnavailableError
 from constellation_core.roles import Role
 from constellation_proto.join_grpc import JoinBase
-from constellation_services.join.application import read_application, read_disk
+from constellation_services.join.application import read_application, read_disk, read_renewal
 from constellation_services.join.errors import BadRequestError, JoinError, TryAgainError
 from constellation_services.join.registry import Applicant, identity_of
 
@@ -100,11 +100,11 @@ class JoinService(JoinBase):
     async def _let_in_again(
         self, request: join_pb2.IssueRejoinTicketRequest, asked: _Asked, verdict: Verdict
     ) -> join_pb2.RejoinTicket:
-        disk = read_disk(request.disk_uuid)
+        disk, renewal = read_disk(request.disk_uuid), read_renewal(request)
         asked.who = f"the machine with disk {disk}"
         facts, _ = self.facts.current()
         self.office.roster.require_read()
-        return await self.office.issue_again(disk, identity_of(verdict), facts)
+        return await self.office.issue_again(disk, identity_of(verdict), facts, renewal)
 
     async def _answer(self, asked: _Asked, make: Callable[[Verdict], Awaitable[_Ticket]]) -> _Ticket:
         peer, start = current_peer(), perf_counter()

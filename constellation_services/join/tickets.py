@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from constellation_core.component_list import ComponentList
     from constellation_core.image_manifest import SignedManifest
     from constellation_core.keys.provider import KeyProvider
-    from constellation_services.join.application import Application
+    from constellation_services.join.application import Application, Renewal
     from constellation_services.join.news import News
     from constellation_services.join.registry import Applicant, Registry
     from constellation_services.join.roster import Roster
@@ -112,22 +112,27 @@ class TicketOffice:
             service_cidr=str(facts.service_network),
         )
 
-    async def issue_again(self, disk: str, identity: str, facts: ClusterFacts) -> join_pb2.RejoinTicket:
+    async def issue_again(
+        self, disk: str, identity: str, facts: ClusterFacts, renewal: Renewal | None
+    ) -> join_pb2.RejoinTicket:
         """Make the ticket of a node that booted again.
 
         Raises:
-            ForbiddenError: the disk is not this machine's.
+            ForbiddenError: the disk is not this machine's, or its new mesh key is another node's.
             KeyProviderError: the key service does not answer or refuses.
             ApiError: the API server does not answer or refuses.
         """
         node = await self.registry.of_disk(disk, identity)
         disk_key, measurement_secret = await self._keys_of(disk)
+        if renewal is not None:
+            node = await self.registry.renew(node, renewal)
         return join_pb2.RejoinTicket(
             state_disk_key=disk_key,
             measurement_secret=measurement_secret,
             measurement_salt=facts.measurement_salt,
             mesh_address=node.mesh_address,
             mesh_peers=self.roster.control_planes_but(node.name),
+            wireguard_public_key=node.wireguard_public_key,
         )
 
     async def _keys_of(self, disk: str) -> tuple[bytes, bytes]:

@@ -2,18 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node's key in the mesh: X25519 (RFC 7748), kept on the state disk, where only the node itself can read it.
 
-How a key is changed:
+How a key is changed, at every boot in which a join service opens the disk (docs/adr/0020):
 
-1. The node makes a new pair with `X25519PrivateKey.generate()`, and asks for a rejoin ticket with the new public key,
-   over the attested channel.
-2. The join service, which knows the node by its disk and its identity, writes the key into its NodeIdentity before it
-   answers. Nobody else may write there.
-3. With the answer the node keeps the key (`replace_key`) and starts the mesh with it. Its peers read the NodeIdentity
-   and derive the preshared key of the pair anew.
+1. The node makes the next key and keeps it beside the one that it has (`make_next_key`).
+2. It asks for its rejoin ticket again, with the public half, over the attested channel. The join service, which knows
+   the node by its disk and its identity, writes it into the NodeIdentity before it answers. Nobody else may do that.
+3. With the answer the next key takes the place of the old one (`take_next_key`), and the mesh starts with it. Peers
+   read the NodeIdentity, derive the preshared key of the pair anew, and from then on do not know the old key.
 
-Until both sides have changed their packets wait or are dropped; they never go in clear. Where the power goes between 2
-and 3, the node comes back with the key that it kept. `Mesh.key_announced` says that its peers know another one, and it
-asks again, with the key that it has.
+Until both sides have changed their packets wait or are dropped; they never go in clear. Where the power goes between 1
+and 3, both keys are on the disk; the next boot asks with the same next key, whether the service took it or not.
 """
 
 from __future__ import annotations
@@ -35,7 +33,8 @@ if TYPE_CHECKING:
 
 KEY_FILE: Final = "mesh.key"
 """32 bytes, mode 0600."""
-_DRAFT: Final = ".mesh.key.next"
+NEXT_KEY_FILE: Final = "mesh.key.next"
+"""The same, of a key that the cluster may not know yet."""
 
 
 def load_or_make_key(folder: Path) -> X25519PrivateKey:
@@ -47,30 +46,45 @@ def load_or_make_key(folder: Path) -> X25519PrivateKey:
     Raises:
         PermanentError: the file is not ours, others may read it, or it is no key.
     """
+    return _load_or_make(folder, KEY_FILE)
+
+
+def make_next_key(folder: Path) -> X25519PrivateKey:
+    """Give the key that is to replace the one in a folder: that of an attempt that did not end, or a new one.
+
+    Raises:
+        PermanentError: it cannot be kept.
+    """
+    return _load_or_make(folder, NEXT_KEY_FILE)
+
+
+def take_next_key(folder: Path) -> None:
+    """Replace the key by the next one: at every moment one of the two is there as a whole.
+
+    Raises:
+        PermanentError: there is no next key, or it cannot be written.
+    """
+    try:
+        (folder / NEXT_KEY_FILE).replace(folder / KEY_FILE)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise PermanentError(f"cannot keep the new mesh key: {error}") from None
+
+
+def _load_or_make(folder: Path, name: str) -> X25519PrivateKey:
     try:
         folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
-        if not os.path.lexists(folder / KEY_FILE):
-            create_secret_file(folder / KEY_FILE, _secret(X25519PrivateKey.generate()))
-        return _key(folder / KEY_FILE)
+        if not os.path.lexists(folder / name):
+            create_secret_file(folder / name, _secret(X25519PrivateKey.generate()))
+        return _key(folder / name)
     except SecretFileError as error:
         raise PermanentError(str(error), hint=error.hint) from None
     except OSError as error:
         raise PermanentError(f"cannot keep the mesh key in {folder}: {error.strerror}") from None
-
-
-def replace_key(folder: Path, key: X25519PrivateKey) -> None:
-    """Keep another key from now on: at every moment one of the two is there as a whole.
-
-    Raises:
-        PermanentError: it cannot be written.
-    """
-    draft = folder / _DRAFT
-    try:
-        draft.unlink(missing_ok=True)  # an earlier attempt lost its power
-        create_secret_file(draft, _secret(key))
-        draft.replace(folder / KEY_FILE)
-    except (SecretFileError, OSError) as error:
-        raise PermanentError(f"cannot keep the new mesh key: {error}") from None
 
 
 def _key(path: Path) -> X25519PrivateKey:

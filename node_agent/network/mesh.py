@@ -279,6 +279,8 @@ class Mesh:
         judgement = judge(known, identities, followers[1].records)
         for refusal in set(judgement.refusals).difference(self._refusals):
             _LOG.error("%s: refused", refusal)
+        if not judgement.key_announced and self._key_announced is not False:
+            _LOG.error("peers know another mesh key of this node: boot it again, so that it tells them a new one")
         self._refusals, self._key_announced = judgement.refusals, judgement.key_announced
         await interface.make_interface(own.key, own.address, self._firewall.closed)
         before = self._held

@@ -28,6 +28,7 @@ from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, d
 from constellation_proto import join_pb2
 from constellation_proto.join_grpc import JoinBase
 from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS
+from node_agent.testing.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -47,6 +48,10 @@ class FakeJoinService(JoinBase):
         holders: disk → identity of the machine that asked for it first.
         tickets: what it was asked for, in order.
         rejoins: for which disks it was asked again.
+        mesh_keys: disk → key in the mesh, as it tells peers.
+        addresses: where a node says that it is reached, since it changed its key last.
+        keeps_keys: whether it is of a release that changes none.
+        moments: "service.new_key" before it takes a new one, "service.new_key done" after that.
         refusals: what it answers first, instead of tickets.
         change: breaks a ticket.
         measurements: what its own machine has booted.
@@ -58,6 +63,10 @@ class FakeJoinService(JoinBase):
     holders: dict[str, bytes | None] = field(default_factory=dict)
     tickets: list[join_pb2.IssueTicketRequest] = field(default_factory=list)
     rejoins: list[str] = field(default_factory=list)
+    mesh_keys: dict[str, bytes] = field(default_factory=dict)
+    addresses: list[str] = field(default_factory=list)
+    keeps_keys: bool = False
+    moments: Moments = field(default_factory=Moments)
     refusals: list[GRPCError] = field(default_factory=list)
     change: Callable[[Any], None] = field(default=lambda _ticket: None)
     measurements: dict[str, Any] = field(default_factory=lambda: MEASUREMENTS)
@@ -73,6 +82,7 @@ class FakeJoinService(JoinBase):
         request = await stream.recv_message() or join_pb2.IssueTicketRequest()
         self.tickets.append(request)
         self._check(request.disk_uuid, first=True)
+        self.mesh_keys[request.disk_uuid] = request.wireguard_public_key
         ticket = join_pb2.Ticket(
             state_disk_key=self._key(state_disk(request.disk_uuid)),
             measurement_secret=self._key(MEASUREMENT_SECRET),
@@ -100,12 +110,18 @@ class FakeJoinService(JoinBase):
         request = await stream.recv_message() or join_pb2.IssueRejoinTicketRequest()
         self.rejoins.append(request.disk_uuid)
         self._check(request.disk_uuid, first=False)
+        if request.wireguard_public_key and not self.keeps_keys:
+            await self.moments.come("service.new_key")
+            self.mesh_keys[request.disk_uuid] = request.wireguard_public_key
+            self.addresses = list(request.addresses)
+            await self.moments.come("service.new_key done")
         ticket = join_pb2.RejoinTicket(
             state_disk_key=self._key(state_disk(request.disk_uuid)),
             measurement_secret=self._key(MEASUREMENT_SECRET),
             measurement_salt=self.salt,
             mesh_address="10.213.1.2",
             mesh_peers=[PEER],
+            wireguard_public_key=self.mesh_keys.get(request.disk_uuid, b""),
         )
         self.change(ticket)
         await stream.send_message(ticket)

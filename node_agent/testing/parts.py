@@ -14,11 +14,10 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from constellation_core.keys.secret import Secret
 from constellation_core.roles import Role
 from node_agent.errors import PermanentError
+from node_agent.network import keys
 from node_agent.parts import DiskKind, DiskState
 
 if TYPE_CHECKING:
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
     from node_agent.parts import ClusterPlan, JoinPlan, Peer, Report
     from node_agent.testing.moments import Moments
 
 KUBECONFIG: Final = b"apiVersion: v1\nkind: Config\n"
-_KEY_FILE: Final = "private.key"
 _FINISHED: Final = "finished"
 
 
@@ -128,6 +128,7 @@ class FakeMesh:
         moments: of the test.
         address: of this node; None while it is down.
         secret: from which keys of pairs derive.
+        public_key: of this node, as it started last.
         peers: with whom it speaks.
         protected: addresses of pods that are kept in; "" where only the node is protected.
         learnt: tells the agent of peers, once it follows the cluster.
@@ -136,17 +137,14 @@ class FakeMesh:
     moments: Moments
     address: IPv4Address | None = None
     secret: Secret | None = None
+    public_key: bytes = b""
     peers: tuple[Peer, ...] = ()
     protected: str | None = None
     learnt: Callable[[Sequence[Peer]], None] | None = None
 
     def load_or_make_key(self, folder: Path) -> X25519PrivateKey:
-        """Keep a key in a file."""
-        path = folder / _KEY_FILE
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(X25519PrivateKey.generate().private_bytes_raw())
-        return X25519PrivateKey.from_private_bytes(path.read_bytes())
+        """Keep a key in a file, as the real one."""
+        return keys.load_or_make_key(folder)
 
     async def protect(self, pod_cidr: IPv4Network | None, *, service_cidr: IPv4Network | None = None) -> None:
         """Remember it."""
@@ -156,11 +154,10 @@ class FakeMesh:
 
     async def start(self, *, key: X25519PrivateKey, address: IPv4Address, secret: Secret) -> None:
         """Come up, behind rules."""
-        del key
         await self.moments.come("mesh.start")
         if self.protected is None:
             raise AssertionError("no mesh without rules")
-        self.address, self.secret = address, secret
+        self.address, self.secret, self.public_key = address, secret, key.public_key().public_bytes_raw()
         await self.moments.come("mesh.start done")
 
     async def set_peers(self, peers: Sequence[Peer]) -> None:

@@ -73,24 +73,30 @@ class Ticket(_message.Message):
     def __init__(self, state_disk_key: _Optional[bytes] = ..., measurement_secret: _Optional[bytes] = ..., measurement_salt: _Optional[bytes] = ..., kubelet_certificate: _Optional[bytes] = ..., api_endpoint: _Optional[str] = ..., bootstrap_token: _Optional[str] = ..., bootstrap_token_expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ca_hash: _Optional[str] = ..., control_plane_files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., kubernetes_version: _Optional[str] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., mesh_address: _Optional[str] = ..., mesh_peers: _Optional[_Iterable[_Union[MeshPeer, _Mapping]]] = ..., image: _Optional[_Union[_attest_pb2.SignedManifest, _Mapping]] = ..., pod_cidr: _Optional[str] = ..., service_cidr: _Optional[str] = ...) -> None: ...
 
 class IssueRejoinTicketRequest(_message.Message):
-    __slots__ = ("disk_uuid",)
+    __slots__ = ("disk_uuid", "wireguard_public_key", "addresses")
     DISK_UUID_FIELD_NUMBER: _ClassVar[int]
+    WIREGUARD_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     disk_uuid: str
-    def __init__(self, disk_uuid: _Optional[str] = ...) -> None: ...
+    wireguard_public_key: bytes
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, disk_uuid: _Optional[str] = ..., wireguard_public_key: _Optional[bytes] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RejoinTicket(_message.Message):
-    __slots__ = ("state_disk_key", "measurement_secret", "measurement_salt", "mesh_address", "mesh_peers")
+    __slots__ = ("state_disk_key", "measurement_secret", "measurement_salt", "mesh_address", "mesh_peers", "wireguard_public_key")
     STATE_DISK_KEY_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENT_SECRET_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENT_SALT_FIELD_NUMBER: _ClassVar[int]
     MESH_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MESH_PEERS_FIELD_NUMBER: _ClassVar[int]
+    WIREGUARD_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     state_disk_key: bytes
     measurement_secret: bytes
     measurement_salt: bytes
     mesh_address: str
     mesh_peers: _containers.RepeatedCompositeFieldContainer[MeshPeer]
-    def __init__(self, state_disk_key: _Optional[bytes] = ..., measurement_secret: _Optional[bytes] = ..., measurement_salt: _Optional[bytes] = ..., mesh_address: _Optional[str] = ..., mesh_peers: _Optional[_Iterable[_Union[MeshPeer, _Mapping]]] = ...) -> None: ...
+    wireguard_public_key: bytes
+    def __init__(self, state_disk_key: _Optional[bytes] = ..., measurement_secret: _Optional[bytes] = ..., measurement_salt: _Optional[bytes] = ..., mesh_address: _Optional[str] = ..., mesh_peers: _Optional[_Iterable[_Union[MeshPeer, _Mapping]]] = ..., wireguard_public_key: _Optional[bytes] = ...) -> None: ...
 
 class File(_message.Message):
     __slots__ = ("path", "content")

@@ -153,11 +153,11 @@ async def test_a_request_says_all_that_it_must(service: FakeService) -> None:
 
 
 async def test_a_node_that_booted_again_asks_for_its_disk(service: FakeService) -> None:
-    disk = str(uuid.uuid4())
+    wanted = join_pb2.IssueRejoinTicketRequest(disk_uuid=str(uuid.uuid4()), wireguard_public_key=bytes(range(32)))
     async with listening(service) as address:
-        ticket = await ask_again([address], disk, verifier=verifier(), issuer=machine(), timeout=10)
+        ticket = await ask_again([address], wanted, verifier=verifier(), issuer=machine(), timeout=10)
     assert ticket.mesh_address == TICKET.mesh_address
-    assert service.asked == [join_pb2.IssueRejoinTicketRequest(disk_uuid=disk)]
+    assert service.asked == [wanted]
 
 
 def test_the_key_is_not_shown() -> None:

@@ -48,6 +48,7 @@ from constellation_core.names import NAMESPACE
 from constellation_core.roles import Role
 from constellation_engine.cluster.manifests import manifests, namespace
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from constellation_proto import join_pb2
 from constellation_services.api_client import AiohttpTransport
 from constellation_services.join.service import Settings, serve
 from node_agent.joining import JoinRequest, Service, ask_again, ask_for_ticket
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from attestation.evidence import Evidence
     from attestation.issuer import Issuer
     from constellation_engine.testing.control_plane import ControlPlane
-    from constellation_proto import join_pb2
     from constellation_services.join.service import Listening
 
 IMAGE: Final = "constellation-services@sha256:" + 64 * "a"
@@ -312,9 +312,11 @@ class Cluster:
         disk: str,
         *,
         timeout: float = PATIENCE,  # noqa: ASYNC109
+        **renewal: Any,  # noqa: ANN401 - as the request says
     ) -> join_pb2.RejoinTicket:
         """Have a machine that booted again ask for what opens its disk."""
-        return await ask_again(self.addresses(), disk, verifier=VERIFIER, issuer=machine, timeout=timeout)
+        request = join_pb2.IssueRejoinTicketRequest(disk_uuid=disk, **renewal)
+        return await ask_again(self.addresses(), request, verifier=VERIFIER, issuer=machine, timeout=timeout)
 
     def addresses(self, service: Listening | None = None) -> Sequence[Service]:
         """Where the services are."""

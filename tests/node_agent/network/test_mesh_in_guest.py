@@ -325,6 +325,24 @@ def test_a_new_key_is_taken(nodes: tuple[Node, Node]) -> None:
     delivers(other, renewed)
 
 
+def test_the_old_key_is_not_heard_any_more(nodes: tuple[Node, Node]) -> None:
+    """Not by the session that it had, and not by a new one."""
+    one, other = nodes
+    one.start(other)
+    other.start(one)
+    delivers(one, other)
+    renewed = Node(one.number, one.space, one.pod_space, one.mesh, X25519PrivateKey.generate())
+    other.set_peers(renewed.peer())
+    with other.pod_space.udp() as at_pod, one.space.wire("eth0") as wire:
+        one.pod_space.send(one.pod, other.pod, PLAIN)
+        one.do(one.mesh.close)
+        one.start(other)
+        one.pod_space.send(one.pod, other.pod, PLAIN)
+        frames(wire, least=3)
+        assert received(at_pod) == []
+    assert [peer.handshake for peer in other.peers()] == [None]
+
+
 def test_a_pod_network_moves_from_one_peer_to_another(nodes: tuple[Node, Node]) -> None:
     one, other = nodes
     first = Peer(

@@ -8,10 +8,9 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from node_agent.errors import PermanentError
-from node_agent.network.keys import KEY_FILE, load_or_make_key, replace_key
+from node_agent.network.keys import KEY_FILE, NEXT_KEY_FILE, load_or_make_key, make_next_key, take_next_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +30,21 @@ def test_nodes_have_keys_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_key_is_replaced(tmp_path: Path) -> None:
-    load_or_make_key(tmp_path)
-    key = X25519PrivateKey.generate()
-    (tmp_path / ".mesh.key.next").write_bytes(b"left by a power cut")
-    replace_key(tmp_path, key)
-    assert load_or_make_key(tmp_path).private_bytes_raw() == key.private_bytes_raw()
+    old = load_or_make_key(tmp_path).private_bytes_raw()
+    following = make_next_key(tmp_path).private_bytes_raw()
+    assert load_or_make_key(tmp_path).private_bytes_raw() == old != following
+    take_next_key(tmp_path)
+    assert load_or_make_key(tmp_path).private_bytes_raw() == following
     assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_an_attempt_that_did_not_end_goes_on_with_its_key(tmp_path: Path) -> None:
+    """The join service may have taken it."""
+    first = make_next_key(tmp_path).private_bytes_raw()
+    assert make_next_key(tmp_path).private_bytes_raw() == first
+    take_next_key(tmp_path)
+    assert make_next_key(tmp_path).private_bytes_raw() != first
+    assert stat.S_IMODE((tmp_path / NEXT_KEY_FILE).stat().st_mode) == 0o600
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -74,4 +82,4 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="cannot keep the mesh key"):
         load_or_make_key(tmp_path / "file" / "mesh")
     with pytest.raises(PermanentError, match="cannot keep the new mesh key"):
-        replace_key(tmp_path / "missing", X25519PrivateKey.generate())
+        take_next_key(tmp_path)
