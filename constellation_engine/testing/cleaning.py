@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lightkube.generic_resource import create_global_resource
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.resources.apps_v1 import DaemonSet, Deployment
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import ConfigMap, Event, Namespace, Node, Pod, Secret, ServiceAccount
 
@@ -32,7 +33,7 @@ def clean(client: Client) -> None:
     for pod in client.list(Pod, namespace="*"):
         metadata = pod.metadata or ObjectMeta()
         client.delete(Pod, str(metadata.name), namespace=metadata.namespace, grace_period=0)
-    for kind in (ConfigMap, Secret, Lease, Event, ServiceAccount):
+    for kind in (ConfigMap, Secret, Lease, Event, ServiceAccount, DaemonSet, Deployment):
         client.deletecollection(kind, namespace=NAMESPACE)
     for secret in client.list(Secret, namespace="kube-system", fields={"type": "bootstrap.kubernetes.io/token"}):
         client.delete(Secret, str((secret.metadata or ObjectMeta()).name), namespace="kube-system")
