@@ -18,7 +18,9 @@ import typer
 from typer.core import TyperGroup
 
 from attestation.errors import AttestationError
-from constellation_cli import __version__
+from constellation_cli import __version__, doctor, recover
+from constellation_cli import status as cluster_status
+from constellation_cli import verify as cluster_verification
 from constellation_cli.components import fetch, path
 from constellation_cli.components import list as components
 from constellation_cli.components import verify as component_hashes
@@ -162,6 +164,11 @@ _add(_mini, "down", down.tear_down_cluster, down.EXAMPLES)
 _add(_mini, "status", mini_status.show_status, mini_status.EXAMPLES)
 _add(_mini, "console", console.show_console, console.EXAMPLES)
 app.add_typer(_mini, name="mini")
+
+_add(app, "status", cluster_status.show_status, cluster_status.EXAMPLES)
+_add(app, "verify", cluster_verification.verify_nodes, cluster_verification.EXAMPLES)
+_add(app, "recover", recover.recover_cluster, recover.EXAMPLES)
+_add(app, "doctor", doctor.diagnose, doctor.EXAMPLES)
 
 _policy = _group("What is acceptable: the file that `evidence verify` judges by.")
 _add(_policy, "check", check.check_policy, check.EXAMPLES)

@@ -122,11 +122,12 @@ def test_a_closed_pipe_is_no_error_worth_a_word() -> None:
 
 
 def test_every_command_has_examples_that_begin_with_the_command() -> None:
-    commands = [
+    commands = [(f"constellation {command.name}", command.epilog or "") for command in app.registered_commands]
+    commands += [
         (f"constellation {group.name} {command.name}", command.epilog or "")
         for group in app.registered_groups
         if group.typer_instance is not None
         for command in group.typer_instance.registered_commands
     ]
-    assert len(commands) == 37
+    assert len(commands) == 41
     assert [name for name, epilog in commands if name not in epilog] == []
