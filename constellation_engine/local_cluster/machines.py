@@ -13,6 +13,7 @@ import bcrypt
 from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
+from constellation_engine.cluster.manifests.network import JOIN_NODE_PORT
 from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
 from constellation_engine.node_image.image_folder import ImageFile
 
@@ -54,6 +55,7 @@ class Place:
             Forward("api-server", API_SERVER_PORT),
             Forward("init", INIT_PORT),
             Forward("recover", RECOVER_PORT),
+            Forward("join", JOIN_NODE_PORT),
             verification,
         )
 

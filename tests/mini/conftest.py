@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""One real cluster on this machine for all tests here, made by the command that a user would type.
+
+Its machines take all processors, so these tests come last. Each leaves the cluster as it found it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from constellation_engine.machines import machines
+from constellation_engine.node_image.targets import Profile
+from tests.mini.cluster import Cluster
+from tests.mini.segment import Tap
+from tests.node_image.built_images import kept_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let these tests come last."""
+    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()) and "tests/mini/" in item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def node_image(repository: Path) -> ImageFolder:
+    """The image that clusters run."""
+    return kept_image(repository, Profile.RELEASE)
+
+
+@pytest.fixture(scope="session")
+def cluster(node_image: ImageFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane and a worker, and somebody who listens on the network between them from the beginning.
+
+    $CONSTELLATION_TEST_CLUSTER names the workspace of a cluster that is there, and stays.
+    """
+    if there := os.environ.get("CONSTELLATION_TEST_CLUSTER"):
+        made = Cluster(Path(there), node_image)
+        with Tap(made.segment) as made.tap:
+            yield made
+        return
+    made = Cluster.new(tmp_path_factory.mktemp("mini") / "cluster", node_image)
+    try:
+        with Tap(made.segment) as made.tap:
+            made.up()
+            yield made
+    finally:
+        running = [machine.status().process for machine in machines(made.workspace.machines)]
+        made.run("mini", "down")
+        assert not made.folder.exists()
+        assert not [process for process in running if Path("/proc", str(process)).exists()]
