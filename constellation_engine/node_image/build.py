@@ -311,6 +311,7 @@ def _check(output: Path, request: ImageRequest) -> None:
         raise MissingProgramError("there is no mcopy on this machine", hint="apt-get install mtools")
     if request.from_manifest and shutil.which("reprepro") is None:
         raise MissingProgramError("there is no reprepro on this machine", hint="apt-get install reprepro")
+    _check_space(output, request, ())  # again when it is known how large the container images of the user are
 
 
 @contextmanager
