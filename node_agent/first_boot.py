@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -80,7 +81,8 @@ class FirstBoot:
             while not await self._try(disk, itself):
                 self._say_what_we_wait_for()
         if self._server is not None:
-            await self._afterwards.enter_async_context(background(_close_later(self._server, self._patience)))
+            closing = _close_later(self._server, self._service.acknowledged, self._patience)
+            await self._afterwards.enter_async_context(background(closing))
 
     async def _try(self, disk: asyncio.Task[PreparedDisk], itself: asyncio.Task[SelfImage]) -> bool:
         """Become a node by what comes first; tell whether that worked."""
@@ -192,9 +194,14 @@ class FirstBoot:
                 return Invitation(request, ticket)
 
 
-async def _close_later(server: AttestedServer, patience: float) -> None:
-    """Close the init server when whoever lost the connection has had time to come back."""
-    await asyncio.sleep(patience)
+async def _close_later(server: AttestedServer, acknowledged: asyncio.Event, patience: float) -> None:
+    """Close the init server when the answer is in safe hands, or whoever lost the connection has had time to come back.
+
+    That a connection ended says neither: who was interrupted closes it as properly as who has written the answer down.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await acknowledged.wait()
     await server.drain(GRACE)
 
 

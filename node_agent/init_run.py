@@ -36,6 +36,11 @@ class InitRun:
         """Whether nothing more will happen."""
         return self._over
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has a result."""
+        return self._over and self._error is None
+
     def phase(self, name: str, *, finished: bool = False) -> None:
         """Tell that a phase begins or is finished."""
         self._tell(init_pb2.InitEvent(phase=init_pb2.Phase(name=name, finished=finished)))

@@ -6,10 +6,12 @@
 2. A second Init gets FAILED_PRECONDITION, and so does one after the node found a cluster to join.
 3. The same request id finds the run that is going on, or has ended: a connection may break.
 4. A run that failed says INVALID_ARGUMENT where nothing has happened, and ABORTED where the node boots again.
+5. `Acknowledge` ends all this: whoever asked has kept the answer, and nobody has anything to ask here any more.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from grpclib import GRPCError, Status
@@ -38,6 +40,9 @@ class InitService(InitBase):
     Args:
         guard: knows the init secret.
         begin: told of a run that is to begin.
+
+    Attributes:
+        acknowledged: set when the answer to a run is in safe hands.
     """
 
     def __init__(self, guard: SecretGuard, begin: Callable[[InitRun], None]) -> None:
@@ -46,6 +51,7 @@ class InitService(InitBase):
         self._run: InitRun | None = None
         self._closed = ""
         self._failure = Status.ABORTED
+        self.acknowledged = asyncio.Event()
 
     def open(self) -> None:
         """Let runs begin."""
@@ -80,6 +86,18 @@ class InitService(InitBase):
                 await stream.send_message(event)
         except AgentError as error:
             raise GRPCError(self._failure, words(error)) from None
+
+    async def Acknowledge(  # noqa: N802 - as the .proto file says
+        self, stream: Stream[init_pb2.AcknowledgeRequest, init_pb2.AcknowledgeResponse]
+    ) -> None:
+        """Take note that the answer to a run is in safe hands."""
+        request = await stream.recv_message() or init_pb2.AcknowledgeRequest()
+        await self._require_secret(request.init_secret)  # 1
+        run = self._run
+        if run is None or run.request.request_id != request.request_id or not run.succeeded:
+            _refuse("there is no answer to this request yet")
+        await stream.send_message(init_pb2.AcknowledgeResponse())
+        self.acknowledged.set()  # 5
 
     async def _require_secret(self, secret: bytes) -> None:
         try:

@@ -30,7 +30,9 @@ class Settings:
         status_port: TCP port of the metrics on loopback.
         device_patience: seconds that devices may take to appear.
         reading_time: seconds that people have to read why the machine is about to boot again.
-        linger: seconds after which the init server of a node that was initialised closes.
+        linger: seconds after which the init server of a node that was initialised closes, if nobody acknowledged the
+            answer: for an administrator whose connection broke, and who needs 45 s for one attempt at an emulated node.
+            Longer is no use: what was answered is on the disk too, and `recover` gives it (docs/adr/0019).
     """
 
     image: Path = Path("/usr/lib/constellation/image")
@@ -50,7 +52,7 @@ class Settings:
     status_port: int = 9099
     device_patience: float = 60.0
     reading_time: float = 20.0
-    linger: float = 900.0
+    linger: float = 300.0
 
     @property
     def mesh_folder(self) -> Path:

@@ -20,6 +20,10 @@ class InitBase(abc.ABC):
     async def Init(self, stream: 'grpclib.server.Stream[constellation_proto.init_pb2.InitRequest, constellation_proto.init_pb2.InitEvent]') -> None:
         pass
 
+    @abc.abstractmethod
+    async def Acknowledge(self, stream: 'grpclib.server.Stream[constellation_proto.init_pb2.AcknowledgeRequest, constellation_proto.init_pb2.AcknowledgeResponse]') -> None:
+        pass
+
     def __mapping__(self) -> typing.Dict[str, grpclib.const.Handler]:
         return {
             '/constellation.init.v1.Init/Init': grpclib.const.Handler(
@@ -27,6 +31,12 @@ class InitBase(abc.ABC):
                 grpclib.const.Cardinality.UNARY_STREAM,
                 constellation_proto.init_pb2.InitRequest,
                 constellation_proto.init_pb2.InitEvent,
+            ),
+            '/constellation.init.v1.Init/Acknowledge': grpclib.const.Handler(
+                self.Acknowledge,
+                grpclib.const.Cardinality.UNARY_UNARY,
+                constellation_proto.init_pb2.AcknowledgeRequest,
+                constellation_proto.init_pb2.AcknowledgeResponse,
             ),
         }
 
@@ -39,4 +49,10 @@ class InitStub:
             '/constellation.init.v1.Init/Init',
             constellation_proto.init_pb2.InitRequest,
             constellation_proto.init_pb2.InitEvent,
+        )
+        self.Acknowledge = grpclib.client.UnaryUnaryMethod(
+            channel,
+            '/constellation.init.v1.Init/Acknowledge',
+            constellation_proto.init_pb2.AcknowledgeRequest,
+            constellation_proto.init_pb2.AcknowledgeResponse,
         )

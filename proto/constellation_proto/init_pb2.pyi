@@ -8,6 +8,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AcknowledgeRequest(_message.Message):
+    __slots__ = ("request_id", "init_secret")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INIT_SECRET_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    init_secret: bytes
+    def __init__(self, request_id: _Optional[str] = ..., init_secret: _Optional[bytes] = ...) -> None: ...
+
+class AcknowledgeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class InitRequest(_message.Message):
     __slots__ = ("request_id", "init_secret", "key_material", "measurement_salt", "cluster_name", "kubernetes_version", "components", "endpoint", "certificate_sans", "service_cidr", "pod_cidr", "join_config")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

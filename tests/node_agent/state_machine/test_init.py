@@ -9,7 +9,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from grpclib import GRPCError, Status
@@ -58,6 +58,11 @@ async def refusal(boot: Boot, request: init_pb2.InitRequest, mark: Mark | bytes 
     with pytest.raises(GRPCError) as error:
         await init(boot, request, mark)
     return error.value
+
+
+def acknowledgement(request: init_pb2.InitRequest, **changes: str | bytes) -> init_pb2.AcknowledgeRequest:
+    fields: dict[str, Any] = {"request_id": request.request_id, "init_secret": request.init_secret, **changes}
+    return init_pb2.AcknowledgeRequest(**fields)
 
 
 @pytest.fixture
@@ -232,6 +237,62 @@ async def test_a_result_is_told_again(machine: FakeMachine, init_request: Reques
         assert await init(boot, request) == await init(boot, request, ours)
         error = await refusal(boot, init_request(request_id=request.request_id, init_secret=b"wrong"), ours)
     assert error.status is Status.PERMISSION_DENIED
+
+
+async def test_the_port_closes_when_the_answer_is_in_safe_hands(machine: FakeMachine, init_request: Requests) -> None:
+    request = init_request()
+    async with waiting(machine) as boot:
+        async with boot.administrator(boot.init_port) as channel:
+            await InitStub(channel).Init(request)
+            await InitStub(channel).Acknowledge(acknowledgement(request))
+        await boot.reached(Phase.SERVING)
+        await boot.until(lambda: not boot.listens(boot.init_port), "closed port")
+
+
+async def test_who_hangs_up_has_acknowledged_nothing(machine: FakeMachine, init_request: Requests, ours: bytes) -> None:
+    request = init_request()
+    async with waiting(machine) as boot:
+        first = await init(boot, request)
+        await boot.reached(Phase.SERVING)
+        assert await init(boot, request, ours) == first
+
+
+@pytest.mark.parametrize(
+    "changes, status",
+    [
+        ({"init_secret": b"wrong"}, Status.PERMISSION_DENIED),
+        ({"init_secret": b""}, Status.PERMISSION_DENIED),
+        ({"request_id": "another"}, Status.FAILED_PRECONDITION),
+        ({"request_id": ""}, Status.FAILED_PRECONDITION),
+    ],
+)
+async def test_nobody_else_closes_the_port(
+    machine: FakeMachine, init_request: Requests, ours: bytes, changes: dict[str, str | bytes], status: Status
+) -> None:
+    request = init_request()
+    async with waiting(machine) as boot:
+        await init(boot, request)
+        async with boot.administrator(boot.init_port, ours) as channel:
+            with pytest.raises(GRPCError) as error:
+                await InitStub(channel).Acknowledge(acknowledgement(request, **changes))
+        assert error.value.status is status
+        assert boot.listens(boot.init_port)
+
+
+async def test_what_has_no_answer_yet_is_not_acknowledged(
+    machine: FakeMachine, init_request: Requests, ours: bytes
+) -> None:
+    request = init_request()
+    machine.moments.cut_at("kubernetes.init")
+    async with waiting(machine) as boot:
+        first = asyncio.create_task(init(boot, request))
+        await machine.moments.dark.wait()
+        async with boot.administrator(boot.init_port, ours) as channel:
+            with pytest.raises(GRPCError, match="no answer to this request yet"):
+                await InitStub(channel).Acknowledge(acknowledgement(request))
+        machine.moments.mend()
+        machine.moments.go_on()
+        assert (await first)[-1].done.kubeconfig == KUBECONFIG
 
 
 async def test_the_port_closes_some_time_later(machine: FakeMachine, init_request: Requests) -> None:
