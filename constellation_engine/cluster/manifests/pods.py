@@ -136,7 +136,7 @@ def _container(workload: Workload) -> Container:
         env=[EnvVar(name="NODE_NAME", valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath="spec.nodeName")))],
         ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],
         resources=ResourceRequirements(
-            requests={"cpu": "100m", "memory": f"{requested}Mi"},
+            requests={"cpu": "50m", "memory": f"{requested}Mi"},
             limits={"memory": f"{limit}Mi"},  # none for the CPU: a throttled handshake is a failed one
         ),
         startupProbe=_probe("/readyz", period=2, failures=300),  # killed, a slow one starts no faster
