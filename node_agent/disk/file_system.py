@@ -18,8 +18,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from node_agent.disk.programs import run
 from node_agent.errors import PermanentError
+from node_agent.programs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from node_agent.disk.allowed import DATA_OFFSET, ITERATIONS, KEY_SLOTS_SIZE, LABEL, SECTOR_SIZE, SLOT, TOKEN_TYPE
+from node_agent.disk.descriptors import path_of, readable
 from node_agent.disk.header import COPY_SIZE
-from node_agent.disk.programs import path_of, readable, run
 from node_agent.errors import PermanentError
+from node_agent.programs import run
 
 if TYPE_CHECKING:
     from uuid import UUID

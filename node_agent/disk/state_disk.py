@@ -29,8 +29,7 @@ from node_agent.disk.allowed import mismatches
 from node_agent.disk.file_system import BINDS
 from node_agent.disk.header import parse_header
 from node_agent.disk.luks import HeaderInMemory
-from node_agent.disk.programs import ProgramError
-from node_agent.errors import PermanentError
+from node_agent.errors import PermanentError, ProgramError
 
 if TYPE_CHECKING:
     from uuid import UUID

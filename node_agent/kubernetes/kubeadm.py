@@ -21,10 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from node_agent.errors import PermanentError, TemporaryError
+from node_agent.errors import PermanentError, ProgramError, TemporaryError
 from node_agent.kubernetes.paths import PROGRAMS
-from node_agent.kubernetes.running import ProgramError, run
 from node_agent.kubernetes.setup import Kind, write_secret
+from node_agent.programs import follow
 
 if TYPE_CHECKING:
     from constellation_core.keys.secret import Secret
@@ -96,7 +96,7 @@ async def run_kubeadm(kind: Kind, documents: Secret, *, is_member: bool, patienc
     skipped = SKIPPED_IN_INIT if kind is Kind.INIT else SKIPPED_BY_MEMBER if is_member else SKIPPED_IN_JOIN
     command = [PROGRAMS / "kubeadm", kind.value, f"--config={CONFIGURATION}", f"--skip-phases={','.join(skipped)}"]
     try:
-        await run(command, time_limit=patience.setup_timeout, line=progress.line)
+        await follow(command, time_limit=patience.setup_timeout, line=progress.line)
     except ProgramError as error:
         raise _explained(error, progress.phase) from None
     finally:
@@ -110,4 +110,4 @@ def _explained(error: ProgramError, phase: str) -> PermanentError | TemporaryErr
     said = "\n".join(error.last_words)
     if _NODE_IS_THERE in said:
         return TemporaryError("the cluster believes that this node still runs", delay=20.0)
-    return ProgramError(f"phase {phase}: {error}", ())
+    return ProgramError(f"phase {phase}: {error}")

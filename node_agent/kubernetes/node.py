@@ -33,9 +33,9 @@ from node_agent.kubernetes.kubeadm import run_kubeadm
 from node_agent.kubernetes.objects import apply_objects
 from node_agent.kubernetes.paths import ADMIN, CLUSTER_AUTHORITY, PROGRAMS, SUPER_ADMIN
 from node_agent.kubernetes.patience import PROCESSORS, Patience
-from node_agent.kubernetes.running import run
 from node_agent.kubernetes.setup import FINISHED, Kind
 from node_agent.kubernetes.steps import init_setup, join_setup
+from node_agent.programs import follow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -183,7 +183,7 @@ class Kubernetes:
         await self._systemctl("start", CONTAINERD)
 
     async def _systemctl(self, *arguments: str) -> None:
-        await run([PROGRAMS / "systemctl", *arguments], time_limit=4 * self._patience.call_timeout)
+        await follow([PROGRAMS / "systemctl", *arguments], time_limit=4 * self._patience.call_timeout)
 
 
 def _once_a_boot() -> None:

@@ -29,8 +29,9 @@ from constellation_core.cluster_facts import ClusterFacts
 from constellation_core.component_list import ComponentList
 from constellation_core.keys.secret import Secret
 from constellation_core.names import NAMESPACE
+from node_agent.errors import ProgramError
 from node_agent.kubernetes.paths import ADMIN, FIRST_OBJECTS, PROGRAMS
-from node_agent.kubernetes.running import ProgramError, run
+from node_agent.programs import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ async def _insist(arguments: list[str], objects: Secret | None, patience: Patien
     end = time.monotonic() + 4 * patience.call_timeout
     while True:
         try:
-            await run(command, time_limit=patience.call_timeout, stdin=objects)
+            await follow(command, time_limit=patience.call_timeout, stdin=objects)
         except ProgramError:
             if time.monotonic() > end:
                 raise

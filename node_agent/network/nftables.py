@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from node_agent.errors import PermanentError, TemporaryError
+from node_agent.errors import LateProgramError, PermanentError, ProgramError, TemporaryError
 from node_agent.network.firewall import TRANSLATED, rules
 from node_agent.network.names import TABLE
+from node_agent.programs import run
 
 if TYPE_CHECKING:
     from node_agent.network.firewall import Firewall
@@ -67,27 +67,9 @@ async def _show() -> str:
 
 async def _nft(*arguments: str, text: str = "") -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
-            "nft",
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise PermanentError(f"cannot run nft: {error.strerror}") from None
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            output, errors = await process.communicate(text.encode())
-    except TimeoutError:
-        raise TemporaryError(f"nft {arguments[0]}: no end within {TIMEOUT:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise PermanentError(
-            f"nft {' '.join(arguments)}: {errors.decode(errors='replace').strip()[:500]}",
-            hint="does the kernel of this image have nf_tables, with sets, NAT and conntrack?",
-        )
-    return output.decode()
+        return await run(("nft", *arguments), time_limit=TIMEOUT, stdin=text.encode())
+    except LateProgramError as error:
+        raise TemporaryError(str(error)) from None
+    except ProgramError as error:
+        error.hint = "does the kernel of this image have nf_tables, with sets, NAT and conntrack?"
+        raise

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constellation_core.keys.secret import Secret
-from node_agent.disk import StateDisk, programs
+from node_agent import programs
+from node_agent.disk import StateDisk
 from node_agent.disk.allowed import mismatches
 from node_agent.disk.header import parse_header
 from node_agent.disk.luks import HeaderInMemory
@@ -104,7 +105,7 @@ def open_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[byte
 
 
 async def test_ours_is_accepted_and_only_then_a_program_runs(open_disk: Callable[[bytes], Any]) -> None:
-    with pytest.raises(PermanentError, match="cryptsetup cannot be run"):
+    with pytest.raises(PermanentError, match="cannot run cryptsetup"):
         await open_disk(write_area(recorded()))
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from constellation_core.keys.secret import Secret
-from node_agent.disk import StateDisk, file_system, luks, programs
+from node_agent import programs
+from node_agent.disk import StateDisk, file_system, luks
 from node_agent.disk.allowed import DATA_OFFSET, LABEL
 from node_agent.disk.device import examine
 from node_agent.disk.header import COPY_SIZE, parse_header

@@ -14,12 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constellation_core.component_list import Component
-from constellation_core.conditions import Condition, wait_for_async
-from constellation_core.keys.secret import Secret
-from node_agent.errors import AgentError, PermanentError, TemporaryError
+from node_agent.errors import PermanentError, ProgramError, TemporaryError
 from node_agent.kubernetes.authority import checked_authority, find_authority, hash_of_authority
 from node_agent.kubernetes.components import check_components, measured_components
-from node_agent.kubernetes.running import ProgramError, run
 from tests.node_agent.kubernetes.plans import certificate, pem
 
 if TYPE_CHECKING:
@@ -114,44 +111,6 @@ async def test_an_api_server_that_is_not_there_is_named() -> None:
         await find_authority("127.0.0.1:1", HASH, time_limit=0.2, report=said.append)
     assert "127.0.0.1:1" in raised.value.hint
     assert len(said) == 1
-
-
-async def test_lines_come_as_they_are_written() -> None:
-    lines: list[str] = []
-    await run(["/bin/sh", "-c", "echo one; echo two >&2"], time_limit=10, line=lines.append)
-    assert sorted(lines) == ["one", "two"]
-
-
-async def test_a_failure_says_its_last_words() -> None:
-    script = "echo 'I1121 12:00:00 noise'; echo the reason; exit 3"
-    with pytest.raises(ProgramError, match=r"sh -c failed with code 3; it said last:\nthe reason") as raised:
-        await run(["/bin/sh", "-c", script], time_limit=10)
-    assert raised.value.last_words == ("the reason",)
-
-
-async def test_a_program_that_hangs_is_killed_with_its_children() -> None:
-    with pytest.raises(ProgramError, match=r"did not end within 0.3 s"):
-        await run(["/bin/sh", "-c", "sleep 60 & wait"], time_limit=0.3)
-
-
-async def test_what_a_program_leaves_running_runs_on(tmp_path: Path) -> None:
-    """As a kubelet that an init system started."""
-    sign = tmp_path / "sign"
-    await run(["/bin/sh", "-c", f"(sleep 0.2; touch {sign}) >/dev/null 2>&1 &"], time_limit=10)
-    await wait_for_async([Condition("it ran", lambda: None if sign.exists() else "not yet")], timeout=10)
-
-
-async def test_a_program_that_is_not_there_is_named() -> None:
-    with pytest.raises(AgentError, match=r"cannot run /no/such/program: No such file"):
-        await run(["/no/such/program"], time_limit=1)
-
-
-async def test_what_is_secret_comes_by_stdin() -> None:
-    assert await run(["/bin/cat"], time_limit=10, stdin=Secret(b"hidden")) == "hidden"
-
-
-async def test_a_program_may_ignore_what_it_is_told() -> None:
-    await run(["/bin/true"], time_limit=10, stdin=Secret(b"x" * 1_000_000))
 
 
 def test_types_of_errors_steer_loops() -> None:
