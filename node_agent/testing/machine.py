@@ -309,7 +309,8 @@ class FakeMachine:
         )
         with ServiceManager({}) as manager:
             reporter = Reporter(Journal(run), Console(settings.console), manager, View())
-        boot.living = asyncio.create_task(StateMachine(settings, reporter, _Assembly(boot)).run())
+        parts = Parts(disk=boot.disk, mesh=boot.mesh, kubernetes=boot.kubernetes, power=boot.power)
+        boot.living = asyncio.create_task(StateMachine(settings, reporter, GivenParts(settings, parts)).run())
         return boot
 
     def _write_image(self) -> None:
@@ -347,20 +348,29 @@ class FakeMachine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Assembly:
-    """Gives the parts of a boot."""
+class GivenParts:
+    """An assembly of what a test gives.
 
-    boot: Boot
+    Attributes:
+        settings: of the agent.
+        given: parts of the machine.
+        speaker: what speaks for the machine; None for the TPM of the settings.
+    """
+
+    settings: Settings
+    given: Parts
+    speaker: NodeDevice | None = None
 
     def device(self, facts: ImageFacts) -> NodeDevice:
-        settings = self.boot.settings
-        return NodeDevice(facts.variant, settings.run, tpm=settings.tpm)
+        """Give what speaks for the machine."""
+        return self.speaker or NodeDevice(facts.variant, self.settings.run, tpm=self.settings.tpm)
 
     def source(self, facts: ImageFacts) -> ConfigDrive:
+        """Give the config drive."""
         del facts
-        return ConfigDrive(self.boot.settings.config_drive)
+        return ConfigDrive(self.settings.config_drive)
 
     def parts(self, metadata: Metadata) -> Parts:
+        """Give the parts."""
         del metadata
-        boot = self.boot
-        return Parts(disk=boot.disk, mesh=boot.mesh, kubernetes=boot.kubernetes, power=boot.power)
+        return self.given

@@ -27,22 +27,19 @@ from node_agent.console import SHOWN_REGISTERS, Console, View
 from node_agent.device import NodeDevice
 from node_agent.disk import StateDisk
 from node_agent.machine import Parts
-from node_agent.metadata.config_drive import ConfigDrive
 from node_agent.network import Mesh
 from node_agent.phases import Journal, Phase
 from node_agent.reporter import Reporter
 from node_agent.settings import Settings
 from node_agent.state_machine import StateMachine
 from node_agent.systemd import ServiceManager
-from node_agent.testing.machine import MEASUREMENTS, Boot, FakeMachine
+from node_agent.testing.machine import MEASUREMENTS, Boot, FakeMachine, GivenParts
 from node_agent.testing.parts import KUBECONFIG, FakeKubernetes, FakePower
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from attestation.evidence import Evidence
-    from node_agent.image import ImageFacts
-    from node_agent.metadata.record import Metadata
     from node_agent.testing.parts import FakeDisk, FakeMesh
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow]
@@ -69,28 +66,6 @@ class SoftwareDevice(NodeDevice):
 
     def _extend(self, cluster_id: bytes) -> None:
         self._software.event(15, cluster_id)
-
-
-class RealParts:
-    """An assembly with everything real but TPM, Kubernetes and power."""
-
-    def __init__(self, boot: Boot, device: Path) -> None:
-        self.boot = boot
-        self.disk = StateDisk(device, mount_point=STATE)
-        self.mesh = Mesh(tcp_ports=(6443, 9000, 9999))
-
-    def device(self, facts: ImageFacts) -> NodeDevice:
-        del facts
-        return SoftwareDevice(self.boot.settings.run)
-
-    def source(self, facts: ImageFacts) -> ConfigDrive:
-        del facts
-        return ConfigDrive(self.boot.settings.config_drive)
-
-    def parts(self, metadata: Metadata) -> Parts:
-        del metadata
-        boot = self.boot
-        return Parts(disk=self.disk, mesh=self.mesh, kubernetes=boot.kubernetes, power=boot.power)
 
 
 @pytest.fixture(autouse=True)
@@ -133,19 +108,21 @@ async def booted(machine: FakeMachine, device: Path) -> AsyncIterator[Boot]:
     )
     settings.console.touch()
     kubernetes, power = FakeKubernetes(machine.moments, STATE), FakePower(machine.moments)
-    boot = Boot(settings, cast("FakeDisk", None), cast("FakeMesh", None), kubernetes, power, Swtpm("", run), machine)
-    parts = RealParts(boot, device)
-    boot.disk, boot.mesh = cast("FakeDisk", parts.disk), cast("FakeMesh", parts.mesh)
+    disk, mesh = StateDisk(device, mount_point=STATE), Mesh(tcp_ports=(6443, 9000, 9999))
+    fakes = cast("FakeDisk", disk), cast("FakeMesh", mesh)
+    boot = Boot(settings, *fakes, kubernetes, power, Swtpm("", run), machine)
+    parts = Parts(disk=disk, mesh=mesh, kubernetes=kubernetes, power=power)
+    assembly = GivenParts(settings, parts, SoftwareDevice(run))
     with ServiceManager({}) as manager:
         reporter = Reporter(Journal(run), Console(settings.console), manager, View())
-    boot.living = asyncio.create_task(StateMachine(settings, reporter, parts).run())
+    boot.living = asyncio.create_task(StateMachine(settings, reporter, assembly).run())
     try:
         yield boot
     finally:
         boot.living.cancel()
         await asyncio.gather(boot.living, return_exceptions=True)
-        await parts.mesh.close()
-        await parts.disk.close()
+        await mesh.close()
+        await disk.close()
 
 
 async def init(boot: Boot, request: init_pb2.InitRequest) -> bytes:
