@@ -34,6 +34,7 @@
     ├── BringUpError               a phase of bringing a cluster up did not come to its end
     ├── RequirementError           this machine lacks what a local cluster needs; carries what
     ├── RecoveryError              not enough stopped control planes came back
+    ├── SupportError               a bundle for whoever helps cannot be written
     ├── ClusterNotAcceptedError    not every node of a cluster proves what it must; carries the verdict
     └── ControlPlaneError          a control plane for tests does not start, or a program of it stopped
 
@@ -221,6 +222,10 @@ class RequirementError(EngineError):
 
 class RecoveryError(EngineError):
     """Not enough of the control planes that stopped came back. It can be repeated."""
+
+
+class SupportError(EngineError):
+    """A bundle for whoever helps cannot be written."""
 
 
 class ClusterNotAcceptedError(EngineError):
