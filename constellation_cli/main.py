@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from attestation.errors import AttestationError
-from constellation_cli import __version__, doctor, recover
+from constellation_cli import __version__, doctor, recover, support
 from constellation_cli import status as cluster_status
 from constellation_cli import verify as cluster_verification
 from constellation_cli.components import fetch, path
@@ -168,6 +168,7 @@ app.add_typer(_mini, name="mini")
 _add(app, "status", cluster_status.show_status, cluster_status.EXAMPLES)
 _add(app, "verify", cluster_verification.verify_nodes, cluster_verification.EXAMPLES)
 _add(app, "recover", recover.recover_cluster, recover.EXAMPLES)
+_add(app, "support", support.collect_support, support.EXAMPLES)
 _add(app, "doctor", doctor.diagnose, doctor.EXAMPLES)
 
 _policy = _group("What is acceptable: the file that `evidence verify` judges by.")
