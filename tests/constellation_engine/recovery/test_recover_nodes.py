@@ -140,6 +140,26 @@ async def test_whoever_listens_later_is_waited_for(machine: FakeMachine, order: 
         await boot.reached(Phase.SERVING)
 
 
+@pytest.mark.parametrize("reset", [True, False])
+async def test_whoever_hangs_up_is_asked_again(order: RecoveryOrder, reset: bool) -> None:
+    """QEMU accepts connections for a machine that does not listen yet, and ends them in one way or the other."""
+    times = 0
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal times
+        times += 1
+        if reset:
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        recovery = await recover_nodes([Endpoint("127.0.0.1", port)], order, timeout=1)
+    assert recovery.nodes[0].outcome is Outcome.NO_ANSWER
+    assert times > 1
+
+
 async def test_whoever_never_listens_is_named_in_the_end(order: RecoveryOrder) -> None:
     recovery = await recover_nodes([nobody()], order, timeout=0.3)
     assert recovery.nodes[0].outcome is Outcome.NO_ANSWER
