@@ -81,7 +81,7 @@ async def test_a_node_that_rejoined_carries_the_mark(node: FakeMachine, known: F
         assert any(boot.registers()[15])
 
 
-async def test_a_node_comes_back_with_the_peers_of_disk_and_ticket(node: FakeMachine, known: FakeJoinService) -> None:
+async def test_a_node_comes_back_with_the_peers_of_its_ticket(node: FakeMachine, known: FakeJoinService) -> None:
     async with node.booted() as boot:
         await boot.reached(Phase.SERVING)
     assert [peer.name for peer in boot.mesh.peers] == ["control-9"]
