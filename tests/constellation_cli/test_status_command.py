@@ -160,6 +160,7 @@ def watching_program(workspace: Workspace) -> Iterator[tuple[subprocess.Popen[by
     """The program, which watches on a terminal, and our end of that."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "constellation_cli", "status", "-w", "--workspace", str(workspace.folder)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it, and so would a child
     with subprocess.Popen(
         command, stdout=theirs, stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"}
     ) as program:
