@@ -43,13 +43,15 @@ class Settings:
     Attributes:
         user: "uid:gid".
         entrypoint: program and its first arguments.
+        arguments: what the entrypoint is given, unless a container says otherwise.
         environment: "NAME=value".
         labels: annotations of the OCI specification, such as `org.opencontainers.image.title`.
         architecture: as Go calls it.
     """
 
     user: str
-    entrypoint: Sequence[str]
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] = ()
     environment: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     architecture: str = "amd64"
@@ -144,6 +146,7 @@ def _configuration(layers: Sequence[Layer], settings: Settings) -> dict[str, Any
         "config": {
             "User": settings.user,
             "Entrypoint": list(settings.entrypoint),
+            **({"Cmd": list(settings.arguments)} if settings.arguments else {}),
             "Env": list(settings.environment),
             "WorkingDir": "/",
             "Labels": dict(settings.labels),

@@ -35,7 +35,7 @@ _HEAD: Final = """\
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Debian packages of the {image}. Written by `constellation services lock`.
+# Debian packages of the {image}. Written by `{writer}`.
 """
 _PATH: Final = re.compile(r"pool/[A-Za-z0-9%+.:/_~-]+\.deb")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -117,14 +117,16 @@ def read_lock(path: Path, wanted: Collection[str]) -> tuple[Package, ...]:
     return packages
 
 
-def write_lock(packages: Iterable[Package], image: str) -> str:
+def write_lock(packages: Iterable[Package], image: str, writer: str = "constellation services lock") -> str:
     """Give the packages of one image as text.
 
     Args:
         packages: all of them.
         image: what it is called.
+        writer: the command that writes them.
     """
-    return _HEAD.format(image=image) + "".join(f"\n[[package]]\n{_fields(package)}" for package in packages)
+    head = _HEAD.format(image=image, writer=writer)
+    return head + "".join(f"\n[[package]]\n{_fields(package)}" for package in packages)
 
 
 def _fields(package: Package) -> str:
