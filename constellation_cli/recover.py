@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from constellation_cli.chosen_cluster import ChosenCluster
     from constellation_core.keys.secret import Secret
     from constellation_engine.cluster.cluster_verdict import Endpoint
-    from constellation_engine.cluster.recovery import NodeRecovery, Recovery, RecoveryOrder
+    from constellation_engine.cluster.recovery import RecoveryOrder
+    from constellation_engine.cluster.recovery_outcome import NodeRecovery, Recovery
 
 VERSION: Final = 1
 DEFAULT_TIMEOUT: Final = 600.0  # seconds for all of it
@@ -153,7 +154,7 @@ def _row(node: NodeRecovery) -> tuple[str, ...]:
 def _end(recovery: Recovery) -> None:
     """Say what to do next, and end with the status that says how it went."""
     from constellation_cli.terminal import report
-    from constellation_engine.cluster.recovery import Outcome
+    from constellation_engine.cluster.recovery_outcome import Outcome
     from constellation_engine.errors import RecoveryError
 
     try:

@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from grpclib import GRPCError, Status
 from grpclib.exceptions import ProtocolError, StreamTerminatedError
@@ -35,7 +34,7 @@ from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.errors import RecoveryError
+from constellation_engine.cluster.recovery_outcome import NodeRecovery, Outcome, Recovery
 from constellation_proto import recover_pb2
 from constellation_proto.recover_grpc import RecoverStub
 
@@ -56,23 +55,6 @@ PAUSE: Final = 1.0  # seconds between two tries
 
 _TRY_AGAIN: Final = frozenset({Status.RESOURCE_EXHAUSTED, Status.UNAVAILABLE})
 _WRONG_SECRET: Final = "is this the secret of this cluster? nothing was changed, and the node waits on"  # noqa: S105
-
-
-class Outcome(StrEnum):
-    """What became of one node."""
-
-    BACK = "back"
-    ALREADY_BACK = "already back"
-    REFUSED = "refused"
-    """It does not take what it was given."""
-    NOT_ACCEPTED = "not accepted"
-    """It does not prove what it must: it was given nothing."""
-    NO_ANSWER = "no answer"
-
-    @property
-    def is_back(self) -> bool:
-        """Whether its disk is open."""
-        return self in {Outcome.BACK, Outcome.ALREADY_BACK}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,78 +83,6 @@ class RecoveryOrder:
         """Write the request; unlike this record it shows the secrets."""
         secret = self.recovery_secret.reveal() if self.recovery_secret is not None else b""
         return recover_pb2.RecoverRequest(key_material=self.key_material.to_message(), recovery_secret=secret)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRecovery:
-    """What became of one node.
-
-    Attributes:
-        endpoint: where it was asked.
-        outcome: in one word.
-        reason: why, for people; empty where there is nothing to say.
-        hint: what to do about it.
-        kubeconfig: of the cluster; only the node that was its first has one. It holds a private key.
-    """
-
-    endpoint: Endpoint
-    outcome: Outcome = Outcome.NO_ANSWER
-    reason: str = ""
-    hint: str = ""
-    kubeconfig: bytes = field(default=b"", repr=False)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Give plain data; nothing in it is secret."""
-        return {
-            "node": self.endpoint.name or None,
-            "address": self.endpoint.address,
-            "outcome": self.outcome.value,
-            "reason": self.reason or None,
-            "hint": self.hint or None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What became of all nodes.
-
-    Attributes:
-        nodes: in the order in which they were named.
-        wanted: how many had to come back.
-    """
-
-    nodes: tuple[NodeRecovery, ...]
-    wanted: int
-
-    @property
-    def back(self) -> int:
-        """How many are back."""
-        return sum(node.outcome.is_back for node in self.nodes)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether enough are back."""
-        return self.back >= self.wanted
-
-    @property
-    def kubeconfig(self) -> bytes:
-        """Of the cluster; empty where no node had one. It holds a private key."""
-        return next((node.kubeconfig for node in self.nodes if node.kubeconfig), b"")
-
-    def require(self) -> Recovery:
-        """Return itself if enough nodes are back.
-
-        Raises:
-            RecoveryError: they are not; says what each one said.
-        """
-        if self.is_complete:
-            return self
-        missing = [node for node in self.nodes if not node.outcome.is_back]
-        said = "; ".join(f"{node.endpoint}: {node.reason or node.outcome}" for node in missing)
-        hint = next((node.hint for node in missing if node.hint), "") or "repeating the command goes on where it was"
-        raise RecoveryError(
-            f"{self.back} of {self.wanted} control planes are back: {said or 'none was asked'}", hint=hint
-        )
 
 
 async def recover_nodes(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from attestation.policy import Policy
     from constellation_core.keys.master_secret import MasterSecret
     from constellation_core.keys.secret import Secret
-    from constellation_engine.cluster.recovery import Recovery
+    from constellation_engine.cluster.recovery_outcome import Recovery
     from constellation_engine.local_cluster.workspace import Workspace
 
 

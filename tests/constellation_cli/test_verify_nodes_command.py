@@ -222,7 +222,7 @@ async def test_a_node_that_only_the_api_server_knows_is_asked_and_not_reached(
 ) -> None:
     let_in(known, "worker-1", "ee" * 32)
     kubeconfig = known.kubeconfig()
-    done = await program("verify", "--policy", policy, *ID, "--kubeconfig", kubeconfig, "--timeout", "3")
+    done = await program("verify", "--policy", policy, *ID, "--kubeconfig", kubeconfig, "--timeout", "30")
     assert done.status == 2
     assert "127.0.0.1:30081" in done.stdout
 

@@ -17,7 +17,8 @@ from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_core.keys.secret import Secret
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.cluster.recovery import Outcome, Recovery, RecoveryOrder, recover_nodes
+from constellation_engine.cluster.recovery import RecoveryOrder, recover_nodes
+from constellation_engine.cluster.recovery_outcome import Outcome, Recovery
 from constellation_engine.errors import RecoveryError
 from constellation_engine.testing.programs import free_port
 from constellation_services.testing.verified_node import (
