@@ -127,8 +127,7 @@ class _Run:
     def tell(self, text: str) -> None:
         step = Step(self.phase, text, time.monotonic() - self._start)
         entry = {"time": datetime.now(UTC).isoformat(), "phase": step.phase, "seconds": round(step.seconds, 3)}
-        with self._workspace.log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({**entry, "text": step.text}) + "\n")
+        self._workspace.append_to_log(json.dumps({**entry, "text": step.text}))
         self._report(step)
 
     def start_machines(self) -> None:

@@ -35,8 +35,8 @@ Intrude = Callable[[str, Path], Machine]
 
 def test_verify_accepts_every_node_and_says_that_no_hardware_vouches(cluster: Cluster) -> None:
     verdict = json.loads(cluster.run("verify", "-o", "json").stdout)
-    assert sorted(node["name"] for node in verdict["nodes"]) == NODES
-    assert all("hardware root" in json.dumps(node["warnings"]) for node in verdict["nodes"])
+    assert sorted(node["node"] for node in verdict["nodes"] if node["accepted"]) == NODES
+    assert all("hardware root" in json.dumps(node["statement"]["warnings"]) for node in verdict["nodes"])
 
 
 def test_one_changed_register_refuses_every_node_and_is_named(cluster: Cluster, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_one_changed_register_refuses_every_node_and_is_named(cluster: Cluster, 
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump(record))
     verdict = json.loads(cluster.run("verify", "--policy", str(policy), "-o", "json", code=2).stdout)
-    assert {node["name"]: [one["name"] for one in node["mismatches"]] for node in verdict["nodes"]} == {
+    assert {node["node"]: [one["name"] for one in node["mismatches"]] for node in verdict["nodes"]} == {
         name: ["measurements.9"] for name in NODES
     }
 
