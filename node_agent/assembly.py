@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.roles import Role
+from node_agent.image import Profile
 from node_agent.machine import Parts
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class RealAssembly:
         del facts
         return ConfigDrive(self._settings.config_drive)
 
-    def parts(self, metadata: Metadata) -> Parts:
+    def parts(self, facts: ImageFacts, metadata: Metadata) -> Parts:
         """Give the parts."""
         from node_agent.disk import StateDisk
         from node_agent.kubernetes import Kubernetes
@@ -54,9 +55,14 @@ class RealAssembly:
 
         settings = self._settings
         serves = (API_SERVER_PORT, settings.init_port, settings.recover_port)
+        opened = serves if metadata.role is Role.CONTROL_PLANE else ()
+        if facts.profile is Profile.EMERGENCY:
+            from node_agent.emergency_access import SSH_PORT
+
+            opened = (*opened, SSH_PORT)
         return Parts(
             disk=StateDisk(settings.state_disk, mount_point=settings.state),
-            mesh=Mesh(tcp_ports=serves if metadata.role is Role.CONTROL_PLANE else ()),
+            mesh=Mesh(tcp_ports=opened),
             kubernetes=Kubernetes(prepare_containerd=_prepare_containerd),
             power=MachinePower(),
         )

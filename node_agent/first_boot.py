@@ -169,6 +169,7 @@ class FirstBoot:
             machine.metadata.role.to_message(),
             disk=str(prepared.uuid),
             wireguard_public_key=prepared.public_key,
+            host_key=prepared.host_key,
             addresses=machine.addresses(),
         )
         while True:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
-from constellation_core.keys.derivation import KUBE_SECRETS, SECRET_SIZE
+from constellation_core.keys.derivation import KUBE_SECRETS, SECRET_SIZE, SSH_AUTHORITY
 from constellation_core.keys.opening import open_provider
 from constellation_proto import init_pb2
 from node_agent.loops import foreign_errors
@@ -19,6 +19,7 @@ from node_agent.membership import ClusterKeys, Membership, keep_kubeconfig
 from node_agent.parts import ClusterPlan, OwnNode
 
 if TYPE_CHECKING:
+    from constellation_core.keys.provider import KeyProvider
     from constellation_core.keys.secret import Secret
     from node_agent.init_request import InitOrder
     from node_agent.init_run import InitRun
@@ -55,6 +56,7 @@ async def initialize(
         async with open_provider(order.key_material) as provider:  # 1
             keys = await ClusterKeys.derive(provider, disk.uuid, order.measurement_salt)
             secrets_key = await provider.data_key(KUBE_SECRETS, SECRET_SIZE)
+            await _certify_host(machine, disk, provider)
     cluster_id = await machine.mark(keys, order.measurement_salt)  # 2
     run.phase("keys", finished=True)
     membership = Membership(
@@ -79,6 +81,17 @@ async def initialize(
     return init_pb2.Done(kubeconfig=kubeconfig, cluster_id=cluster_id, owner=membership.name)
 
 
+async def _certify_host(machine: Machine, disk: PreparedDisk, provider: KeyProvider) -> None:
+    """Certify our own SSH host key, where the image has a server: there is no join service yet that could."""
+    if machine.emergency_access is None:
+        return
+    from constellation_core.ssh_authority import SshAuthority  # noqa: PLC0415 - hardly any image needs it
+
+    authority = SshAuthority(await provider.data_key(SSH_AUTHORITY, SECRET_SIZE))
+    certificate = authority.certify_host(disk.host_key, principals=(machine.metadata.name, str(FIRST_MESH_ADDRESS)))
+    machine.emergency_access.keep(certificate=certificate, authority=authority.public_key)
+
+
 def _plan(
     machine: Machine,
     disk: PreparedDisk,
@@ -97,6 +110,7 @@ def _plan(
         wireguard_public_key=disk.public_key,
         mesh_address=membership.mesh_address,
         addresses=machine.addresses(),
+        host_key=disk.host_key,
     )
     return ClusterPlan(
         node=node,

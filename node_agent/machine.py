@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from node_agent.addresses import own_addresses
 from node_agent.errors import PermanentError
+from node_agent.image import Profile
 from node_agent.loops import foreign_errors, insist
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from node_agent.device import NodeDevice
+    from node_agent.emergency_access import EmergencyAccess
     from node_agent.image import ImageFacts, TrustedImage
     from node_agent.membership import ClusterKeys, Membership
     from node_agent.metadata.record import Metadata
@@ -60,8 +62,8 @@ class Assembly(Protocol):
     def source(self, facts: ImageFacts) -> MetadataSource:
         """Give the source of metadata on the platform of an image."""
 
-    def parts(self, metadata: Metadata) -> Parts:
-        """Give the parts of a machine that is to be what metadata says."""
+    def parts(self, facts: ImageFacts, metadata: Metadata) -> Parts:
+        """Give the parts of a machine with this image that is to be what metadata says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,12 @@ class PreparedDisk:
     Attributes:
         uuid: of its header.
         public_key: of the mesh, 32 bytes; the private half is on the disk.
+        host_key: of SSH, one OpenSSH line; empty where the image has no server.
     """
 
     uuid: UUID
     public_key: bytes = field(repr=False)
+    host_key: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +112,24 @@ class Machine:
     marked: bool = False
     membership: Membership | None = None
     init_port: int = 0
+
+    @property
+    def emergency_access(self) -> EmergencyAccess | None:
+        """What people come in with; None for all images but those that have a server for it."""
+        if self.facts.profile is not Profile.EMERGENCY:
+            return None
+        from node_agent.emergency_access import EmergencyAccess  # noqa: PLC0415 - hardly any image needs it
+
+        return EmergencyAccess(self.settings.state / "constellation", self.settings.run)
+
+    def let_people_in(self) -> None:
+        """Start what an image for emergencies has for that; other images have nothing.
+
+        Raises:
+            PermanentError: it cannot be started.
+        """
+        if self.emergency_access is not None and self.emergency_access.open():
+            self.reporter.note("people with a certificate of this cluster may come in by SSH")
 
     async def insist(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
         """Call a part until it works; a part that says "try again" for too long is broken.
@@ -168,7 +190,8 @@ class Machine:
         await self.insist(disk.mount)
         key = self.parts.mesh.load_or_make_key(self.settings.mesh_folder)
         self.reporter.note(f"state disk {uuid} is ready")
-        return PreparedDisk(uuid, key.public_key().public_bytes_raw())
+        host_key = self.emergency_access.host_key() if self.emergency_access is not None else ""
+        return PreparedDisk(uuid, key.public_key().public_bytes_raw(), host_key)
 
     async def mark(self, keys: ClusterKeys, salt: bytes) -> bytes:
         """Mark this boot with its cluster. Whatever fails from now on, the next boot begins anew.
@@ -234,6 +257,7 @@ class Machine:
             await asyncio.to_thread(os.sync)  # whatever Kubernetes wrote is there when the disk says that it is
         await self.insist(lambda: self.parts.disk.adopt(keys.disk, membership.short_id))
         self.membership = membership
+        self.let_people_in()
         self.reporter.note(f"the state disk is the cluster's: {membership.short_id}")
 
     def learn_peers(self, peers: Sequence[Peer]) -> None:

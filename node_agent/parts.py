@@ -188,6 +188,7 @@ class OwnNode:
         wireguard_public_key: 32 bytes.
         mesh_address: its address in the mesh.
         addresses: where its peers reach it.
+        host_key: of SSH, one OpenSSH line; empty where its image has no server.
     """
 
     name: str
@@ -199,6 +200,7 @@ class OwnNode:
     wireguard_public_key: bytes = field(repr=False)
     mesh_address: IPv4Address
     addresses: tuple[str, ...]
+    host_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ class StateMachine:
             registers=registers,
             metadata=metadata,
             source=source,
-            parts=self._assembly.parts(metadata),
+            parts=self._assembly.parts(facts, metadata),
             reporter=reporter,
             marked=device.marked(registers),
         )

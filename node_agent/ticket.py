@@ -51,6 +51,9 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
     await machine.mark(keys, ticket.measurement_salt)  # 2
     await machine.enter_mesh(membership, keys)  # 3
 
+    if machine.emergency_access is not None:
+        machine.emergency_access.keep(certificate=ticket.host_certificate, authority=ticket.ssh_authority)
+
     async def adopt() -> None:
         await machine.adopt(membership, keys)
 

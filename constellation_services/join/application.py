@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from constellation_core.cluster_authority import CURVES
@@ -200,9 +201,16 @@ def _wireguard_key(key: bytes) -> bytes:
 
 
 def _host_key(line: str) -> str:
-    if line and not _HOST_KEY.fullmatch(line):
+    if line and not (_HOST_KEY.fullmatch(line) and _is_ssh_key(line)):
         raise BadRequestError("host key: expected one OpenSSH line (ssh-ed25519 or ecdsa-sha2-…)", cause="host-key")
     return line
+
+
+def _is_ssh_key(line: str) -> bool:
+    try:
+        return isinstance(load_ssh_public_key(line.encode()), ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
+    except Exception:  # noqa: BLE001 - the errors of `cryptography` have no root, and it can be shown anything
+        return False
 
 
 def _addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:

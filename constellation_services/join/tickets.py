@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, SECRET_SIZE, state_disk
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, SECRET_SIZE, SSH_AUTHORITY, state_disk
 from constellation_core.roles import Role
+from constellation_core.ssh_authority import SshAuthority
 from constellation_proto import join_pb2
 from constellation_services.join.tokens import new_token
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from constellation_core.cluster_authority import ClusterAuthority
     from constellation_core.cluster_facts import ClusterFacts
+    from constellation_core.cluster_objects import NodeIdentity
     from constellation_core.component_list import ComponentList
     from constellation_core.image_manifest import SignedManifest
     from constellation_core.keys.provider import KeyProvider
@@ -86,6 +88,7 @@ class TicketOffice:
         # What can fail comes before anything is written.
         certificate = self._certify(application)
         disk_key, measurement_secret = await self._keys_of(application.disk)
+        authority = await self._ssh_authority() if application.host_key else None
         files = await asyncio.to_thread(self._files) if application.role is Role.CONTROL_PLANE else []
         token = new_token()
         registration = await self.registry.register(applicant, token_note=token.note)
@@ -110,6 +113,8 @@ class TicketOffice:
             image=self.image.to_message() if self.image is not None else None,
             pod_cidr=str(facts.pod_network),
             service_cidr=str(facts.service_network),
+            host_certificate=_host_certificate(authority, registration.identity),
+            ssh_authority=authority.public_key if authority is not None else "",
         )
 
     async def issue_again(
@@ -141,6 +146,9 @@ class TicketOffice:
         )
         return disk_key.reveal(), measurement_secret.reveal()
 
+    async def _ssh_authority(self) -> SshAuthority:
+        return SshAuthority(await self.keys.data_key(SSH_AUTHORITY, SECRET_SIZE))
+
     def _certify(self, application: Application) -> bytes:
         certificate = self.authority.issue_client_certificate(
             application.public_key, application.subject, at=datetime.now(UTC), lifetime=CERTIFICATE_LIFETIME
@@ -153,3 +161,10 @@ class TicketOffice:
             join_pb2.File(path=path, content=(self.kubernetes / path).read_bytes())
             for path in (*CONTROL_PLANE_FILES, *optional)
         ]
+
+
+def _host_certificate(authority: SshAuthority | None, node: NodeIdentity) -> str:
+    """Certify the SSH host key of a node, under names that no other node has: not those that it only claims."""
+    if authority is None:
+        return ""
+    return authority.certify_host(node.host_key, principals=(node.name, node.mesh_address))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from constellation_core.errors import ConfigError, KeyProviderError
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, OBJECT_STORE, canonical_uuid
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, OBJECT_STORE, SSH_AUTHORITY, canonical_uuid
 from constellation_core.keys.provider import check_length
 from constellation_core.names import NAMESPACE
 from constellation_services.errors import KeyRefusedError
@@ -25,6 +25,7 @@ class KeyClass(StrEnum):
     STATE_DISK = "state-disk"
     VOLUME = "volume"
     OBJECT_STORE = OBJECT_STORE
+    SSH_AUTHORITY = SSH_AUTHORITY
 
     @property
     def has_a_disk(self) -> bool:
@@ -47,9 +48,10 @@ class Permission:
 
 PERMISSIONS: Final = MappingProxyType(
     {
-        # A storm of joining nodes asks for two keys each.
+        # A storm of joining nodes asks for two keys each. Nodes with an SSH server for emergencies have it certified.
         f"{NAMESPACE}/join-service": Permission(
-            frozenset({KeyClass.MEASUREMENT, KeyClass.STATE_DISK}), Rate(per_second=5000, burst=10_000)
+            frozenset({KeyClass.MEASUREMENT, KeyClass.STATE_DISK, KeyClass.SSH_AUTHORITY}),
+            Rate(per_second=5000, burst=10_000),
         ),
         f"{NAMESPACE}/csi-node": Permission(frozenset({KeyClass.VOLUME}), Rate(per_second=20, burst=200)),
         f"{NAMESPACE}/s3proxy": Permission(frozenset({KeyClass.OBJECT_STORE}), Rate(per_second=5, burst=50)),

@@ -134,7 +134,7 @@ def _node_identity(node: OwnNode) -> dict[str, Any]:
             "identityKind": node.identity_kind,
             "disk": str(node.disk),
             "wireguardPublicKey": base64.b64encode(node.wireguard_public_key).decode(),
-            "hostKey": "",
+            "hostKey": node.host_key,
             "meshAddress": str(node.mesh_address),
             "addresses": list(node.addresses),
         },

@@ -24,7 +24,9 @@ from attestation.variant import Variant
 from constellation_core.channel.http2 import current_peer
 from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.verifier import PolicyVerifier
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive, state_disk
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, SSH_AUTHORITY, cluster_id, derive, state_disk
+from constellation_core.keys.secret import Secret
+from constellation_core.ssh_authority import SshAuthority
 from constellation_proto import join_pb2
 from constellation_proto.join_grpc import JoinBase
 from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS
@@ -100,6 +102,10 @@ class FakeJoinService(JoinBase):
         )
         if request.role == join_pb2.ROLE_CONTROL_PLANE:
             ticket.control_plane_files.add(path="pki/ca.key", content=b"a key")
+        if request.host_key:
+            authority = SshAuthority(Secret(self._key(SSH_AUTHORITY)))
+            ticket.ssh_authority = authority.public_key
+            ticket.host_certificate = authority.certify_host(request.host_key, principals=["worker-0", "10.213.1.2"])
         self.change(ticket)
         await stream.send_message(ticket)
 

@@ -204,6 +204,7 @@ class FakeMachine:
 
     Args:
         folder: where everything is.
+        profile: of its image.
         metadata: what the platform says of it; name and role have defaults.
 
     Attributes:
@@ -213,8 +214,9 @@ class FakeMachine:
         etcd: members that it made its cluster's etcd take in.
     """
 
-    def __init__(self, folder: Path, **metadata: Any) -> None:  # noqa: ANN401 - as the format says
+    def __init__(self, folder: Path, *, profile: str = "release", **metadata: Any) -> None:  # noqa: ANN401 - as the format says
         self.folder = folder
+        self.profile = profile
         self.moments = Moments()
         self.etcd: list[str] = []
         self.metadata: dict[str, Any] = {"version": 1, "name": "control-0", "role": "control-plane", **metadata}
@@ -319,7 +321,7 @@ class FakeMachine:
             "name": "constellation",
             "image_version": "1.0.0",
             "variant": "qemu-vtpm",
-            "profile": "release",
+            "profile": self.profile,
             "kubernetes": KUBERNETES,
         }
         self.image.mkdir()
@@ -370,7 +372,7 @@ class GivenParts:
         del facts
         return ConfigDrive(self.settings.config_drive)
 
-    def parts(self, metadata: Metadata) -> Parts:
+    def parts(self, facts: ImageFacts, metadata: Metadata) -> Parts:
         """Give the parts."""
-        del metadata
+        del facts, metadata
         return self.given

@@ -70,6 +70,10 @@ def message(**changes: Any) -> join_pb2.IssueTicketRequest:  # noqa: ANN401 - as
     return join_pb2.IssueTicketRequest(**(good | changes))
 
 
+def ssh_line(private: ec.EllipticCurvePrivateKey) -> str:
+    return private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
 def named(common_name: str) -> bytes:
     return signing_request(ORGANISATION, (NameOID.COMMON_NAME, common_name))
 
@@ -171,6 +175,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
         "host key: expected one OpenSSH line",
         "host-key",
     ),
+    "host key that is none": ({"host_key": "ssh-ed25519 " + "A" * 68}, "one OpenSSH line", "host-key"),
     "two host keys": ({"host_key": 2 * ("ssh-ed25519 " + "A" * 68 + "\n")}, "one OpenSSH line", "host-key"),
     "host key with options": ({"host_key": 'command="x" ssh-ed25519 ' + "A" * 68}, "one OpenSSH line", "host-key"),
     "too many addresses": ({"addresses": [f"192.0.2.{n}" for n in range(17)]}, "at most 16", "addresses"),
@@ -195,7 +200,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "other order": {"certificate_request": signing_request(WORKER, ORGANISATION)},
     "longest name": {"certificate_request": certificate_request(LONGEST, key())},
     "a name with dots": {"certificate_request": certificate_request("worker-0.zone-b.example", key())},
-    "host key": {"host_key": "ecdsa-sha2-nistp256 " + "A" * 140 + "= node@example"},
+    "host key": {"host_key": f"{ssh_line(key())} node@example"},
     "addresses": {"addresses": ["192.0.2.1", "2001:db8::1", "node.example", "192.0.2.1"]},
 }
 

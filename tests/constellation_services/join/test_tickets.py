@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    SSHCertificate,
+    load_ssh_public_identity,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from lightkube import ApiError
 
@@ -25,8 +32,9 @@ from constellation_core.cluster_authority import ClusterAuthority
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.image_manifest import ImageManifest, sign
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, derive, state_disk
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, SSH_AUTHORITY, derive, state_disk
 from constellation_core.roles import Role
+from constellation_core.ssh_authority import SshAuthority
 from constellation_core.testing.watching import until
 from constellation_services.join.tickets import CONTROL_PLANE_FILES
 from tests.constellation_services.join.world import (
@@ -46,6 +54,14 @@ if TYPE_CHECKING:
 
     from node_agent.joining import JoinRequest
     from tests.constellation_services.join.world import Cluster
+
+
+HOST_KEY = (
+    ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+    .public_key()
+    .public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    .decode()
+)
 
 
 def client_credentials(certificate: bytes, request: JoinRequest) -> dict[str, str]:
@@ -165,9 +181,27 @@ async def test_a_node_is_told_of_the_control_planes_and_not_of_itself(cluster: C
     assert peer.mesh_address == ticket.mesh_address
 
 
+async def test_a_host_key_is_certified_under_names_that_are_the_nodes_own(cluster: Cluster) -> None:
+    """Not under addresses: those it only claims."""
+    ticket = await cluster.ticket(
+        cluster.machine("b"), "worker-0", host_key=HOST_KEY, addresses=["192.0.2.1", "bank.example"]
+    )
+    certificate = load_ssh_public_identity(ticket.host_certificate.encode())
+    assert isinstance(certificate, SSHCertificate)
+    certificate.verify_cert_signature()
+    assert certificate.valid_principals == [b"worker-0", ticket.mesh_address.encode()]
+    assert ticket.ssh_authority == SshAuthority(derive(MASTER, SALT, SSH_AUTHORITY)).public_key
+
+
+async def test_without_a_host_key_nobody_asks_for_the_ssh_authority(cluster: Cluster) -> None:
+    ticket = await cluster.ticket(cluster.machine("b"))
+    assert (ticket.host_certificate, ticket.ssh_authority) == ("", "")
+    assert SSH_AUTHORITY not in cluster.keys.asked
+
+
 async def test_the_cluster_knows_the_node(cluster: Cluster) -> None:
     disk, key = str(uuid.uuid4()), os.urandom(32)
-    host_key = "ssh-ed25519 " + "A" * 68
+    host_key = HOST_KEY
     ticket = await cluster.ticket(
         cluster.machine("b"), disk=disk, wireguard_public_key=key, host_key=host_key, addresses=["192.0.2.1"]
     )

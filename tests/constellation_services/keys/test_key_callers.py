@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 UUID = "3f1f5c0e-8a51-4d8e-9a66-0a4f5d8b7c21"
 DISK, VOLUME = f"state-disk/{UUID}", f"volume/{UUID}"
 MAY = {
-    "join-service": {"measurement-secret", DISK},
+    "join-service": {"measurement-secret", DISK, "ssh-ca"},
     "csi-node": {VOLUME},
     "s3proxy": {"s3proxy/kek"},
     "key-service": set(),

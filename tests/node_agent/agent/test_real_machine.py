@@ -36,7 +36,7 @@ FACTS = ImageFacts(
 
 @pytest.mark.parametrize("role", Role)
 def test_parts_are_real(role: Role) -> None:
-    parts = RealAssembly(Settings()).parts(Metadata(name="node-0", role=role))
+    parts = RealAssembly(Settings()).parts(FACTS, Metadata(name="node-0", role=role))
     assert isinstance(parts.disk, StateDisk)
     assert isinstance(parts.mesh, Mesh)
     assert isinstance(parts.kubernetes, Kubernetes)
