@@ -77,7 +77,8 @@ def conformance_images(folder: Path | None = None) -> list[Path]:
         return sorted(target.iterdir())
     target.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(_TIMEOUT, lambda _progress: None)
-    packages = {one: fetch(one, machine_mirrors(), watch) for one in read_lock(LOCK, LIST.wanted)}
+    mirrors = machine_mirrors()
+    packages = {one: fetch(one, mirrors, watch) for one in read_lock(LOCK, LIST.wanted)}
     agnhost = conformance_programs().fetch(["agnhost"], only=Origin.BUILD, timeout=_TIMEOUT)["agnhost"]
     with TemporaryDirectory(prefix=".draft-", dir=target.parent) as name:
         _Builder(Path(name)).build(packages, agnhost)

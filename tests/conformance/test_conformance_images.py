@@ -46,7 +46,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 @pytest.mark.parametrize(
     "image, command, said",
     [
-        (AGNHOST, "/agnhost --version", "agnhost version 2.63.0"),
+        (AGNHOST, "/agnhost --version", "agnhost version "),
         (AGNHOST, "/agnhost-2 entrypoint-tester a b", "[/agnhost-2 entrypoint-tester a b]"),
         (AGNHOST, "sh -c 'echo $((6*7)) && ls -d /uploads'", "42\n/uploads"),
         (AGNHOST, "sh -c 'dig -v 2>&1'", "DiG 9."),
@@ -54,7 +54,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
         (AGNHOST, "sh -c 'nc -h 2>&1'", "OpenBSD netcat"),
         (AGNHOST, "sh -c 'echo hostName | nc -v -t -w 2 127.0.0.1 1 2>&1 || true'", "Connection refused"),
         (AGNHOST, "getent passwd user-defined-in-image", "x:1000:1000:"),
-        (GLIBC_DNS, "getent hosts localhost", "localhost"),
+        (GLIBC_DNS, "sh -c 'echo 10.0.0.1 there > /etc/hosts; getent hosts there'", "10.0.0.1"),
         (GLIBC_DNS, "sh -c 'dig -v 2>&1; for i in `seq 1 2`; do hostname; done'", "DiG 9."),
         (BUSYBOX, "sh -c 'id -u; stat -c %a /tmp; cat /proc/mounts; wget --help 2>&1'", "BusyBox v1.37"),
     ],
