@@ -37,12 +37,10 @@ class Cluster:
 
     Attributes:
         folder: its workspace.
-        image: what its machines boot.
         tap: who listens between its machines.
     """
 
     folder: Path
-    image: ImageFolder
     tap: Tap = field(init=False)
 
     @classmethod
@@ -50,12 +48,17 @@ class Cluster:
         """Make a workspace; nothing runs."""
         spec = ClusterSpec(image=image.path.resolve(), control_planes=control_planes, workers=workers, memory=MEMORY)
         Workspace.create(folder, spec)
-        return cls(folder, image)
+        return cls(folder)
 
     @property
     def workspace(self) -> Workspace:
         """Its folder, as it is now."""
         return Workspace.open(self.folder)
+
+    @property
+    def image(self) -> ImageFolder:
+        """What its machines boot."""
+        return self.workspace.image()
 
     @property
     def segment(self) -> Segment:

@@ -22,8 +22,6 @@ from tests.node_image.built_images import kept_image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from constellation_engine.node_image.image_folder import ImageFolder
-
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,23 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def node_image(repository: Path) -> ImageFolder:
-    """The image that clusters run."""
-    return kept_image(repository, Profile.RELEASE)
-
-
-@pytest.fixture(scope="session")
-def cluster(node_image: ImageFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane and a worker, and somebody who listens on the network between them from the beginning.
 
     $CONSTELLATION_TEST_CLUSTER names the workspace of a cluster that is there, and stays.
     """
     if there := os.environ.get("CONSTELLATION_TEST_CLUSTER"):
-        made = Cluster(Path(there), node_image)
+        made = Cluster(Path(there))
         with Tap(made.segment) as made.tap:
             yield made
         return
-    made = Cluster.new(tmp_path_factory.mktemp("mini") / "cluster", node_image)
+    image = kept_image(repository, Profile.RELEASE)
+    made = Cluster.new(tmp_path_factory.mktemp("mini") / "cluster", image)
     try:
         with Tap(made.segment) as made.tap:
             made.up()
