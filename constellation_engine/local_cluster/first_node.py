@@ -9,6 +9,7 @@ and gets the answer to the first one.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from grpclib.exceptions import ProtocolError, StreamTerminatedError
 from attestation.case import Mark
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
-from constellation_core.errors import PeerNotAcceptedError, PeerUnavailableError
+from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
@@ -107,6 +108,18 @@ async def initialise(
             hint="its console says what it waits for; repeating the command goes on where it was",
         ) from None
     workspace.initialised(done.cluster_id, reachable_from_here(done.kubeconfig, api_server_port))
+    await _acknowledge(workspace, port, done.cluster_id)
+
+
+async def _acknowledge(workspace: Workspace, port: int, mark: bytes) -> None:
+    """Tell the node that its answer is kept, so that it closes the port. It does so without us after a while."""
+    verifier = PolicyVerifier(policies=[workspace.image().policy()], mark=mark)
+    message = init_pb2.AcknowledgeRequest(
+        request_id=workspace.state.request_id, init_secret=workspace.init_secret().reveal()
+    )
+    with suppress(GRPCError, ChannelError, StreamTerminatedError, ProtocolError, OSError):
+        async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
+            await InitStub(channel).Acknowledge(message, timeout=_CONNECT)
 
 
 async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -> init_pb2.Done:

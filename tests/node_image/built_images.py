@@ -55,8 +55,11 @@ def kept_image(repository: Path, profile: Profile) -> ImageFolder:
     """Give an image of these sources, built now or before."""
     place = IMAGES / f"{profile}-{digest_of(repository)[:16]}"
     if not (place / ImageFile.BUILD).exists():
-        for old in IMAGES.glob(f"{profile}-*"):
-            shutil.rmtree(old)
+        for old in IMAGES.glob(f"{profile}-*"):  # images, and logs of their builds
+            if old.is_dir():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
         IMAGES.mkdir(parents=True, exist_ok=True)
         request = ImageRequest(
             target=Target.QEMU_VTPM,
