@@ -27,6 +27,7 @@ from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, d
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import endpoint, places
+from constellation_engine.machines.reachability import listening
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
 from constellation_proto.init_grpc import InitStub
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from constellation_engine.local_cluster.workspace import Workspace
+    from constellation_engine.machines import Machine
 
 SERVICE_CIDR: Final = IPv4Network("10.96.0.0/12")
 POD_CIDR: Final = IPv4Network("10.244.0.0/16")
@@ -73,23 +75,25 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
     )
 
 
-async def initialise(
-    workspace: Workspace, port: int, *, api_server_port: int, report: Callable[[str], None], seconds: float
-) -> None:
+async def initialise(workspace: Workspace, machine: Machine, *, report: Callable[[str], None], seconds: float) -> bool:
     """Initialise the first node, and keep what it answers.
 
     Args:
         workspace: of the cluster.
-        port: of this host, that leads to the node's init server.
-        api_server_port: of this host, that leads to its API server.
+        machine: that it runs on.
         report: told of progress.
         seconds: that all of it may take.
+
+    Returns:
+        Whether it answered. Else its answer to an earlier request was lost, and it was switched off since: it waits for
+        recovery.
 
     Raises:
         PeerNotAcceptedError: the machine did not boot the image.
         BringUpError: the node refused, failed, or took too long.
     """
-    said = ""
+    ports = machine.spec
+    port, said = ports.host_port("init"), ""
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -99,6 +103,8 @@ async def initialise(
                     before, said = said, str(error) or type(error).__name__
                     if said != before:
                         report(f"waiting for the first node: {said}")
+                    if await listening([ports.host_port("recover")]):
+                        return False
                     await asyncio.sleep(_PAUSE)
                 else:
                     break
@@ -107,8 +113,9 @@ async def initialise(
             f"the first node was not initialised within {seconds:.0f} s: {said}",
             hint="its console says what it waits for; repeating the command goes on where it was",
         ) from None
-    workspace.initialised(done.cluster_id, reachable_from_here(done.kubeconfig, api_server_port))
+    workspace.initialised(done.cluster_id, reachable_from_here(done.kubeconfig, ports.host_port("api-server")))
     await _acknowledge(workspace, port, done.cluster_id)
+    return True
 
 
 async def _acknowledge(workspace: Workspace, port: int, mark: bytes) -> None:

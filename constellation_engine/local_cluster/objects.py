@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.resources.apps_v1 import DaemonSet
-from lightkube.resources.core_v1 import Node, Pod
+from lightkube.resources.core_v1 import Namespace, Node, Pod
 
 from attestation.variant import Variant
 from constellation_core.conditions import Condition
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from constellation_engine.node_image.image_folder import ImageFolder
 
 FIELD_MANAGER: Final = "constellation"
-_NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
+NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
 _PATIENCE: Final = httpx2.Timeout(60)
 _AT_ONCE: Final = 6  # objects that are written at the same time
 
@@ -43,6 +43,15 @@ def client_of(workspace: Workspace) -> Client:
         field_manager=FIELD_MANAGER,
         timeout=_PATIENCE,
     )
+
+
+def answers(client: Client) -> bool:
+    """Tell whether the API server serves."""
+    try:
+        client.get(Namespace, "kube-system")
+    except NOT_YET:
+        return False
+    return True
 
 
 def services_reference(image: ImageFolder) -> str:
@@ -94,7 +103,7 @@ def services_ready(client: Client) -> Condition:
                 waiting.append(f"{one.metadata.name if one.metadata else ''} {ready}/{wanted}")
         return f"waiting for services: {', '.join(waiting)}" if waiting else None
 
-    return Condition("the services run", missing, not_yet=_NOT_YET)
+    return Condition("the services run", missing, not_yet=NOT_YET)
 
 
 def nodes_ready(client: Client, names: Sequence[str]) -> Condition:
@@ -105,7 +114,7 @@ def nodes_ready(client: Client, names: Sequence[str]) -> Condition:
         waiting = [name for name in names if name not in ready]
         return f"waiting for nodes: {', '.join(waiting)}" if waiting else None
 
-    return Condition("all nodes are Ready", missing, not_yet=_NOT_YET)
+    return Condition("all nodes are Ready", missing, not_yet=NOT_YET)
 
 
 def pods_running(client: Client) -> Condition:
@@ -119,7 +128,7 @@ def pods_running(client: Client) -> Condition:
         ]
         return f"waiting for pods: {', '.join(waiting)}" if waiting else None
 
-    return Condition("all pods run", missing, not_yet=_NOT_YET)
+    return Condition("all pods run", missing, not_yet=NOT_YET)
 
 
 def _is_ready(node: Node) -> bool:

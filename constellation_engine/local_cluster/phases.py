@@ -27,8 +27,9 @@ from constellation_core.conditions import Condition, wait_for
 from constellation_core.errors import ConditionTimeoutError
 from constellation_engine.cluster.verify import verify_cluster
 from constellation_engine.errors import BringUpError
-from constellation_engine.local_cluster import first_node, objects
+from constellation_engine.local_cluster import first_node, objects, recovery
 from constellation_engine.local_cluster.machines import create_machine, places, verification_endpoints
+from constellation_engine.local_cluster.objects import NOT_YET
 from constellation_engine.machines import Machine, machines
 
 if TYPE_CHECKING:
@@ -136,18 +137,19 @@ class _Run:
             self.tell(f"{place.name} is on")
 
     def initialise(self) -> None:
-        if self._workspace.state.cluster_id:
-            return
-        ports = self._machine(0).spec
-        asyncio.run(
-            first_node.initialise(
-                self._workspace,
-                ports.host_port("init"),
-                api_server_port=ports.host_port("api-server"),
-                report=self.tell,
-                seconds=self._timeout,
-            )
-        )
+        workspace, first = self._workspace, self._machine(0)
+        if not workspace.state.cluster_id:
+            asyncio.run(first_node.initialise(workspace, first, report=self.tell, seconds=self._timeout))
+        self._wait(Condition("the API server answers", self._api_server_is_away, not_yet=NOT_YET))
+
+    def _api_server_is_away(self) -> str | None:
+        """Ask it. Control planes that all lost their power wait for what opens their disks: they get it."""
+        if self._workspace.kubeconfig.exists() and objects.answers(objects.client_of(self._workspace)):
+            return None
+        waiting = asyncio.run(recovery.waiting_control_planes(self._workspace))
+        if waiting:
+            asyncio.run(recovery.recover(self._workspace, waiting, report=self.tell, seconds=self._timeout))
+        return "waiting for the API server"
 
     def apply_services(self) -> None:
         with objects.client_of(self._workspace) as client:

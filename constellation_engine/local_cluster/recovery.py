@@ -10,14 +10,15 @@ from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, d
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.cluster.recovery import RecoveryOrder
+from constellation_engine.cluster.recovery import RecoveryOrder, recover_nodes
 from constellation_engine.errors import WorkspaceError
 from constellation_engine.local_cluster.first_node import reachable_from_here
 from constellation_engine.local_cluster.machines import LOOPBACK, places
 from constellation_engine.machines import Machine, MachineState
+from constellation_engine.machines.reachability import listening
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from attestation.policy import Policy
     from constellation_core.keys.master_secret import MasterSecret
@@ -41,6 +42,40 @@ def stopped_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
             hint="constellation mini up switches them on; then recover",
         )
     return tuple(Endpoint(LOOPBACK, machine.spec.host_port("recover"), machine.name) for machine in running)
+
+
+async def waiting_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
+    """Give those control planes that wait for recovery now.
+
+    Raises:
+        WorkspaceError: none is switched on.
+        MachineError: one is not there.
+    """
+    stopped = stopped_control_planes(workspace)
+    open_ports = await listening([endpoint.port for endpoint in stopped])
+    return tuple(endpoint for endpoint in stopped if endpoint.port in open_ports)
+
+
+async def recover(
+    workspace: Workspace, endpoints: Sequence[Endpoint], *, report: Callable[[str], None], seconds: float
+) -> None:
+    """Give control planes what the workspace has for them.
+
+    Args:
+        workspace: of the cluster.
+        endpoints: who waits.
+        report: told of progress.
+        seconds: that all of it may take.
+
+    Raises:
+        RecoveryError: one that was asked did not come back.
+        SecretFileError: the master secret is missing, damaged, or others can use it.
+    """
+    order = order_of(workspace, [workspace.image().policy()])
+    recovery = await recover_nodes(
+        endpoints, order, timeout=seconds, progress=lambda endpoint, words: report(f"{endpoint}: {words}")
+    )
+    keep(workspace, recovery.require(), order.cluster_id or b"")
 
 
 def quorum(workspace: Workspace) -> int:

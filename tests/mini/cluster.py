@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from constellation_engine.local_cluster.objects import services_reference
 from constellation_engine.machines import Machine, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from constellation_engine.node_image.image_folder import ImageFolder
@@ -67,9 +68,29 @@ class Cluster:
 
     def up(self) -> None:
         """Bring it up, or further up."""
+        self.run("mini", "up", *self._size(), "--timeout", str(UP))
+
+    @contextmanager
+    def coming_up(self) -> Iterator[None]:
+        """Begin to bring it up; the command is killed in the end."""
+        command = [
+            sys.executable,
+            "-m",
+            "constellation_cli",
+            "mini",
+            "up",
+            *self._size(),
+            "--workspace",
+            str(self.folder),
+        ]
+        with (self.folder.parent / "up.log").open("ab") as log, subprocess.Popen(command, stderr=log) as process:
+            yield
+            process.kill()
+
+    def _size(self) -> tuple[str, ...]:
         spec = self.workspace.state.spec
         size = ("--control-planes", str(spec.control_planes), "--workers", str(spec.workers), "--memory", str(MEMORY))
-        self.run("mini", "up", *size, "--image", str(self.image.path), "--timeout", str(UP))
+        return *size, "--image", str(self.image.path)
 
     def run(self, *words: str, check: bool = True, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run our command line on this cluster."""
