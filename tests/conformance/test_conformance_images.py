@@ -46,7 +46,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 @pytest.mark.parametrize(
     "image, command, said",
     [
-        (AGNHOST, "/agnhost --version", "agnhost version "),
+        (AGNHOST, "/agnhost --version", "version 2.63.0"),
         (AGNHOST, "/agnhost-2 entrypoint-tester a b", "[/agnhost-2 entrypoint-tester a b]"),
         (AGNHOST, "sh -c 'echo $((6*7)) && ls -d /uploads'", "42\n/uploads"),
         (AGNHOST, "sh -c 'dig -v 2>&1'", "DiG 9."),
