@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from ipaddress import IPv4Network, ip_address
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -23,6 +24,7 @@ from constellation_core.errors import ConfigError
 from constellation_core.join_config import JoinConfig
 from constellation_core.keys.derivation import SECRET_SIZE, canonical_uuid
 from constellation_core.keys.key_material import KeyMaterial
+from node_agent.clock import require_right_time
 from node_agent.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def read_order(request: init_pb2.InitRequest, *, kubernetes: str, components: Se
     version = with_mistakes("kubernetes_version", lambda: _version(request.kubernetes_version, kubernetes))  # 3
     programs = with_mistakes("components", lambda: _programs(request.components, components))
     policy = with_mistakes("join_config", lambda: _policy(request.join_config))  # 4
+    with_mistakes("now", lambda: _time(request))
     reading.require_no_mistakes()
     return InitOrder(
         key_material=_there(material),
@@ -121,7 +124,7 @@ class _Reading:
         """Read a field, or note what is wrong with it."""
         try:
             return read()
-        except (AttestationError, ConfigError, ValueError) as error:
+        except (AttestationError, ConfigError, PermanentError, ValueError) as error:
             self._mistakes.append(f"{name}: {error}")
             return None
 
@@ -129,6 +132,11 @@ class _Reading:
         """Raise all mistakes at once, if there are some."""
         if self._mistakes:
             raise PermanentError(f"init cannot begin: {'; '.join(self._mistakes)}", hint="nothing has happened yet")
+
+
+def _time(request: init_pb2.InitRequest) -> None:
+    if request.HasField("now"):
+        require_right_time(request.now.ToDatetime(UTC), "the administrator")
 
 
 def _there(value: _Value | None) -> _Value:

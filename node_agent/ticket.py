@@ -10,6 +10,7 @@ finish the join (`Kubernetes.start_kubelet`), and nobody in the cluster knows of
 
 from __future__ import annotations
 
+from datetime import UTC
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.component_list import Component
 from constellation_core.keys.secret import Secret
 from constellation_core.roles import Role
+from node_agent.clock import require_right_time
 from node_agent.errors import PermanentError
 from node_agent.membership import ClusterKeys, Membership, peers_of
 from node_agent.parts import ControlPlaneFile, JoinPlan
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) -> None:
     """Become a node of a cluster.
 
-    1. The ticket is read whole, and the addresses fit; so far, nothing has happened.
+    1. The ticket is read whole, and addresses and clock fit; so far, nothing has happened.
     2. The boot is marked: from here on, an error ends in another boot.
     3. The mesh comes up, and nothing leaves beside it.
     4. Kubernetes is set up; before etcd takes a control plane in, its disk is adopted (attack: the host cuts the power
@@ -47,6 +49,8 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
     """
     keys, plan = ClusterKeys.of_ticket(ticket), _plan(machine, request, ticket)  # 1
     membership = _membership(plan, ticket, keys)
+    if ticket.HasField("now"):
+        require_right_time(ticket.now.ToDatetime(UTC), "the join service")
     machine.require_outside((membership.service_cidr, membership.pod_cidr, DEFAULT_MESH_NETWORK))
     await machine.mark(keys, ticket.measurement_salt)  # 2
     await machine.enter_mesh(membership, keys)  # 3

@@ -59,7 +59,7 @@ def join_config(workspace: Workspace) -> JoinConfig:
 def request_of(workspace: Workspace) -> init_pb2.InitRequest:
     """Write the request."""
     state, image = workspace.state, workspace.image()
-    return init_pb2.InitRequest(
+    request = init_pb2.InitRequest(
         request_id=state.request_id,
         init_secret=workspace.init_secret().reveal(),
         key_material=KeyMaterial.of(workspace.master_secret()).to_message(),
@@ -73,6 +73,8 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
         pod_cidr=str(POD_CIDR),
         join_config=join_config(workspace).to_yaml(),
     )
+    request.now.GetCurrentTime()
+    return request
 
 
 async def initialise(workspace: Workspace, machine: Machine, *, report: Callable[[str], None], seconds: float) -> bool:

@@ -94,7 +94,8 @@ class TicketOffice:
         registration = await self.registry.register(applicant, token_note=token.note)
         await self.tokens.publish(token, application.name)
         self.news.later(lambda: self.registry.note_ticket(registration))
-        expires = Timestamp()
+        now, expires = Timestamp(), Timestamp()
+        now.GetCurrentTime()
         expires.FromDatetime(token.expires)
         return join_pb2.Ticket(
             state_disk_key=disk_key,
@@ -115,6 +116,7 @@ class TicketOffice:
             service_cidr=str(facts.service_network),
             host_certificate=_host_certificate(authority, registration.identity),
             ssh_authority=authority.public_key if authority is not None else "",
+            now=now,
         )
 
     async def issue_again(

@@ -11,6 +11,7 @@ if typing.TYPE_CHECKING:
 
 import constellation_proto.join_pb2
 import constellation_proto.keys_pb2
+import google.protobuf.timestamp_pb2
 import constellation_proto.init_pb2
 
 

@@ -24,27 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from constellation_proto import join_pb2 as constellation__proto_dot_join__pb2
 from constellation_proto import keys_pb2 as constellation__proto_dot_keys__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63onstellation_proto/init.proto\x12\x15\x63onstellation.init.v1\x1a\x1e\x63onstellation_proto/join.proto\x1a\x1e\x63onstellation_proto/keys.proto\"=\n\x12\x41\x63knowledgeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binit_secret\x18\x02 \x01(\x0c\"\x15\n\x13\x41\x63knowledgeResponse\"\xdb\x02\n\x0bInitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binit_secret\x18\x02 \x01(\x0c\x12\x38\n\x0ckey_material\x18\x03 \x01(\x0b\x32\".constellation.keys.v1.KeyMaterial\x12\x18\n\x10measurement_salt\x18\x04 \x01(\x0c\x12\x14\n\x0c\x63luster_name\x18\x05 \x01(\t\x12\x1a\n\x12kubernetes_version\x18\x06 \x01(\t\x12\x34\n\ncomponents\x18\x07 \x03(\x0b\x32 .constellation.join.v1.Component\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x18\n\x10\x63\x65rtificate_sans\x18\t \x03(\t\x12\x14\n\x0cservice_cidr\x18\n \x01(\t\x12\x10\n\x08pod_cidr\x18\x0b \x01(\t\x12\x13\n\x0bjoin_config\x18\x0c \x01(\t\"\x84\x01\n\tInitEvent\x12-\n\x05phase\x18\x01 \x01(\x0b\x32\x1c.constellation.init.v1.PhaseH\x00\x12\x12\n\x08log_line\x18\x02 \x01(\tH\x00\x12+\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1b.constellation.init.v1.DoneH\x00\x42\x07\n\x05\x65vent\"\'\n\x05Phase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66inished\x18\x02 \x01(\x08\"=\n\x04\x44one\x12\x12\n\nkubeconfig\x18\x01 \x01(\x0c\x12\x12\n\ncluster_id\x18\x02 \x01(\x0c\x12\r\n\x05owner\x18\x03 \x01(\t2\xbc\x01\n\x04Init\x12N\n\x04Init\x12\".constellation.init.v1.InitRequest\x1a .constellation.init.v1.InitEvent0\x01\x12\x64\n\x0b\x41\x63knowledge\x12).constellation.init.v1.AcknowledgeRequest\x1a*.constellation.init.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63onstellation_proto/init.proto\x12\x15\x63onstellation.init.v1\x1a\x1e\x63onstellation_proto/join.proto\x1a\x1e\x63onstellation_proto/keys.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x12\x41\x63knowledgeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binit_secret\x18\x02 \x01(\x0c\"\x15\n\x13\x41\x63knowledgeResponse\"\x84\x03\n\x0bInitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0binit_secret\x18\x02 \x01(\x0c\x12\x38\n\x0ckey_material\x18\x03 \x01(\x0b\x32\".constellation.keys.v1.KeyMaterial\x12\x18\n\x10measurement_salt\x18\x04 \x01(\x0c\x12\x14\n\x0c\x63luster_name\x18\x05 \x01(\t\x12\x1a\n\x12kubernetes_version\x18\x06 \x01(\t\x12\x34\n\ncomponents\x18\x07 \x03(\x0b\x32 .constellation.join.v1.Component\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x18\n\x10\x63\x65rtificate_sans\x18\t \x03(\t\x12\x14\n\x0cservice_cidr\x18\n \x01(\t\x12\x10\n\x08pod_cidr\x18\x0b \x01(\t\x12\x13\n\x0bjoin_config\x18\x0c \x01(\t\x12\'\n\x03now\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x84\x01\n\tInitEvent\x12-\n\x05phase\x18\x01 \x01(\x0b\x32\x1c.constellation.init.v1.PhaseH\x00\x12\x12\n\x08log_line\x18\x02 \x01(\tH\x00\x12+\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1b.constellation.init.v1.DoneH\x00\x42\x07\n\x05\x65vent\"\'\n\x05Phase\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66inished\x18\x02 \x01(\x08\"=\n\x04\x44one\x12\x12\n\nkubeconfig\x18\x01 \x01(\x0c\x12\x12\n\ncluster_id\x18\x02 \x01(\x0c\x12\r\n\x05owner\x18\x03 \x01(\t2\xbc\x01\n\x04Init\x12N\n\x04Init\x12\".constellation.init.v1.InitRequest\x1a .constellation.init.v1.InitEvent0\x01\x12\x64\n\x0b\x41\x63knowledge\x12).constellation.init.v1.AcknowledgeRequest\x1a*.constellation.init.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'constellation_proto.init_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=121
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=182
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=184
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=205
-  _globals['_INITREQUEST']._serialized_start=208
-  _globals['_INITREQUEST']._serialized_end=555
-  _globals['_INITEVENT']._serialized_start=558
-  _globals['_INITEVENT']._serialized_end=690
-  _globals['_PHASE']._serialized_start=692
-  _globals['_PHASE']._serialized_end=731
-  _globals['_DONE']._serialized_start=733
-  _globals['_DONE']._serialized_end=794
-  _globals['_INIT']._serialized_start=797
-  _globals['_INIT']._serialized_end=985
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=154
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=215
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=217
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=238
+  _globals['_INITREQUEST']._serialized_start=241
+  _globals['_INITREQUEST']._serialized_end=629
+  _globals['_INITEVENT']._serialized_start=632
+  _globals['_INITEVENT']._serialized_end=764
+  _globals['_PHASE']._serialized_start=766
+  _globals['_PHASE']._serialized_end=805
+  _globals['_DONE']._serialized_start=807
+  _globals['_DONE']._serialized_end=868
+  _globals['_INIT']._serialized_start=871
+  _globals['_INIT']._serialized_end=1059
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,8 @@
+import datetime
+
 from constellation_proto import join_pb2 as _join_pb2
 from constellation_proto import keys_pb2 as _keys_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -21,7 +24,7 @@ class AcknowledgeResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class InitRequest(_message.Message):
-    __slots__ = ("request_id", "init_secret", "key_material", "measurement_salt", "cluster_name", "kubernetes_version", "components", "endpoint", "certificate_sans", "service_cidr", "pod_cidr", "join_config")
+    __slots__ = ("request_id", "init_secret", "key_material", "measurement_salt", "cluster_name", "kubernetes_version", "components", "endpoint", "certificate_sans", "service_cidr", "pod_cidr", "join_config", "now")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     INIT_SECRET_FIELD_NUMBER: _ClassVar[int]
     KEY_MATERIAL_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +37,7 @@ class InitRequest(_message.Message):
     SERVICE_CIDR_FIELD_NUMBER: _ClassVar[int]
     POD_CIDR_FIELD_NUMBER: _ClassVar[int]
     JOIN_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     init_secret: bytes
     key_material: _keys_pb2.KeyMaterial
@@ -46,7 +50,8 @@ class InitRequest(_message.Message):
     service_cidr: str
     pod_cidr: str
     join_config: str
-    def __init__(self, request_id: _Optional[str] = ..., init_secret: _Optional[bytes] = ..., key_material: _Optional[_Union[_keys_pb2.KeyMaterial, _Mapping]] = ..., measurement_salt: _Optional[bytes] = ..., cluster_name: _Optional[str] = ..., kubernetes_version: _Optional[str] = ..., components: _Optional[_Iterable[_Union[_join_pb2.Component, _Mapping]]] = ..., endpoint: _Optional[str] = ..., certificate_sans: _Optional[_Iterable[str]] = ..., service_cidr: _Optional[str] = ..., pod_cidr: _Optional[str] = ..., join_config: _Optional[str] = ...) -> None: ...
+    now: _timestamp_pb2.Timestamp
+    def __init__(self, request_id: _Optional[str] = ..., init_secret: _Optional[bytes] = ..., key_material: _Optional[_Union[_keys_pb2.KeyMaterial, _Mapping]] = ..., measurement_salt: _Optional[bytes] = ..., cluster_name: _Optional[str] = ..., kubernetes_version: _Optional[str] = ..., components: _Optional[_Iterable[_Union[_join_pb2.Component, _Mapping]]] = ..., endpoint: _Optional[str] = ..., certificate_sans: _Optional[_Iterable[str]] = ..., service_cidr: _Optional[str] = ..., pod_cidr: _Optional[str] = ..., join_config: _Optional[str] = ..., now: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class InitEvent(_message.Message):
     __slots__ = ("phase", "log_line", "done")

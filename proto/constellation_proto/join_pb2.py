@@ -26,29 +26,29 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from constellation_proto import attest_pb2 as constellation__proto_dot_attest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63onstellation_proto/join.proto\x12\x15\x63onstellation.join.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a constellation_proto/attest.proto\"\xb2\x01\n\x12IssueTicketRequest\x12\x11\n\tdisk_uuid\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x12)\n\x04role\x18\x03 \x01(\x0e\x32\x1b.constellation.join.v1.Role\x12\x1c\n\x14wireguard_public_key\x18\x04 \x01(\x0c\x12\x10\n\x08host_key\x18\x05 \x01(\t\x12\x11\n\taddresses\x18\x06 \x03(\t\"\xd8\x04\n\x06Ticket\x12\x16\n\x0estate_disk_key\x18\x01 \x01(\x0c\x12\x1a\n\x12measurement_secret\x18\x02 \x01(\x0c\x12\x18\n\x10measurement_salt\x18\x03 \x01(\x0c\x12\x1b\n\x13kubelet_certificate\x18\x04 \x01(\x0c\x12\x14\n\x0c\x61pi_endpoint\x18\x05 \x01(\t\x12\x17\n\x0f\x62ootstrap_token\x18\x06 \x01(\t\x12;\n\x17\x62ootstrap_token_expires\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61_hash\x18\x08 \x01(\t\x12\x38\n\x13\x63ontrol_plane_files\x18\t \x03(\x0b\x32\x1b.constellation.join.v1.File\x12\x1a\n\x12kubernetes_version\x18\n \x01(\t\x12\x34\n\ncomponents\x18\x0b \x03(\x0b\x32 .constellation.join.v1.Component\x12\x14\n\x0cmesh_address\x18\x0c \x01(\t\x12\x33\n\nmesh_peers\x18\r \x03(\x0b\x32\x1f.constellation.join.v1.MeshPeer\x12\x36\n\x05image\x18\x0e \x01(\x0b\x32\'.constellation.attest.v1.SignedManifest\x12\x10\n\x08pod_cidr\x18\x0f \x01(\t\x12\x14\n\x0cservice_cidr\x18\x10 \x01(\t\x12\x18\n\x10host_certificate\x18\x11 \x01(\t\x12\x15\n\rssh_authority\x18\x12 \x01(\t\"^\n\x18IssueRejoinTicketRequest\x12\x11\n\tdisk_uuid\x18\x01 \x01(\t\x12\x1c\n\x14wireguard_public_key\x18\x02 \x01(\x0c\x12\x11\n\taddresses\x18\x03 \x03(\t\"\xc5\x01\n\x0cRejoinTicket\x12\x16\n\x0estate_disk_key\x18\x01 \x01(\x0c\x12\x1a\n\x12measurement_secret\x18\x02 \x01(\x0c\x12\x18\n\x10measurement_salt\x18\x03 \x01(\x0c\x12\x14\n\x0cmesh_address\x18\x04 \x01(\t\x12\x33\n\nmesh_peers\x18\x05 \x03(\x0b\x32\x1f.constellation.join.v1.MeshPeer\x12\x1c\n\x14wireguard_public_key\x18\x06 \x01(\x0c\"%\n\x04\x46ile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\":\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"_\n\x08MeshPeer\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x1c\n\x14wireguard_public_key\x18\x02 \x01(\x0c\x12\x14\n\x0cmesh_address\x18\x03 \x01(\t\x12\x11\n\taddresses\x18\x04 \x03(\t*E\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12ROLE_CONTROL_PLANE\x10\x01\x12\x0f\n\x0bROLE_WORKER\x10\x02\x32\xca\x01\n\x04Join\x12W\n\x0bIssueTicket\x12).constellation.join.v1.IssueTicketRequest\x1a\x1d.constellation.join.v1.Ticket\x12i\n\x11IssueRejoinTicket\x12/.constellation.join.v1.IssueRejoinTicketRequest\x1a#.constellation.join.v1.RejoinTicketb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63onstellation_proto/join.proto\x12\x15\x63onstellation.join.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a constellation_proto/attest.proto\"\xb2\x01\n\x12IssueTicketRequest\x12\x11\n\tdisk_uuid\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x12)\n\x04role\x18\x03 \x01(\x0e\x32\x1b.constellation.join.v1.Role\x12\x1c\n\x14wireguard_public_key\x18\x04 \x01(\x0c\x12\x10\n\x08host_key\x18\x05 \x01(\t\x12\x11\n\taddresses\x18\x06 \x03(\t\"\x81\x05\n\x06Ticket\x12\x16\n\x0estate_disk_key\x18\x01 \x01(\x0c\x12\x1a\n\x12measurement_secret\x18\x02 \x01(\x0c\x12\x18\n\x10measurement_salt\x18\x03 \x01(\x0c\x12\x1b\n\x13kubelet_certificate\x18\x04 \x01(\x0c\x12\x14\n\x0c\x61pi_endpoint\x18\x05 \x01(\t\x12\x17\n\x0f\x62ootstrap_token\x18\x06 \x01(\t\x12;\n\x17\x62ootstrap_token_expires\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61_hash\x18\x08 \x01(\t\x12\x38\n\x13\x63ontrol_plane_files\x18\t \x03(\x0b\x32\x1b.constellation.join.v1.File\x12\x1a\n\x12kubernetes_version\x18\n \x01(\t\x12\x34\n\ncomponents\x18\x0b \x03(\x0b\x32 .constellation.join.v1.Component\x12\x14\n\x0cmesh_address\x18\x0c \x01(\t\x12\x33\n\nmesh_peers\x18\r \x03(\x0b\x32\x1f.constellation.join.v1.MeshPeer\x12\x36\n\x05image\x18\x0e \x01(\x0b\x32\'.constellation.attest.v1.SignedManifest\x12\x10\n\x08pod_cidr\x18\x0f \x01(\t\x12\x14\n\x0cservice_cidr\x18\x10 \x01(\t\x12\x18\n\x10host_certificate\x18\x11 \x01(\t\x12\x15\n\rssh_authority\x18\x12 \x01(\t\x12\'\n\x03now\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x18IssueRejoinTicketRequest\x12\x11\n\tdisk_uuid\x18\x01 \x01(\t\x12\x1c\n\x14wireguard_public_key\x18\x02 \x01(\x0c\x12\x11\n\taddresses\x18\x03 \x03(\t\"\xc5\x01\n\x0cRejoinTicket\x12\x16\n\x0estate_disk_key\x18\x01 \x01(\x0c\x12\x1a\n\x12measurement_secret\x18\x02 \x01(\x0c\x12\x18\n\x10measurement_salt\x18\x03 \x01(\x0c\x12\x14\n\x0cmesh_address\x18\x04 \x01(\t\x12\x33\n\nmesh_peers\x18\x05 \x03(\x0b\x32\x1f.constellation.join.v1.MeshPeer\x12\x1c\n\x14wireguard_public_key\x18\x06 \x01(\x0c\"%\n\x04\x46ile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\":\n\tComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"_\n\x08MeshPeer\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x1c\n\x14wireguard_public_key\x18\x02 \x01(\x0c\x12\x14\n\x0cmesh_address\x18\x03 \x01(\t\x12\x11\n\taddresses\x18\x04 \x03(\t*E\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12ROLE_CONTROL_PLANE\x10\x01\x12\x0f\n\x0bROLE_WORKER\x10\x02\x32\xca\x01\n\x04Join\x12W\n\x0bIssueTicket\x12).constellation.join.v1.IssueTicketRequest\x1a\x1d.constellation.join.v1.Ticket\x12i\n\x11IssueRejoinTicket\x12/.constellation.join.v1.IssueRejoinTicketRequest\x1a#.constellation.join.v1.RejoinTicketb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'constellation_proto.join_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1400
-  _globals['_ROLE']._serialized_end=1469
+  _globals['_ROLE']._serialized_start=1441
+  _globals['_ROLE']._serialized_end=1510
   _globals['_ISSUETICKETREQUEST']._serialized_start=125
   _globals['_ISSUETICKETREQUEST']._serialized_end=303
   _globals['_TICKET']._serialized_start=306
-  _globals['_TICKET']._serialized_end=906
-  _globals['_ISSUEREJOINTICKETREQUEST']._serialized_start=908
-  _globals['_ISSUEREJOINTICKETREQUEST']._serialized_end=1002
-  _globals['_REJOINTICKET']._serialized_start=1005
-  _globals['_REJOINTICKET']._serialized_end=1202
-  _globals['_FILE']._serialized_start=1204
-  _globals['_FILE']._serialized_end=1241
-  _globals['_COMPONENT']._serialized_start=1243
-  _globals['_COMPONENT']._serialized_end=1301
-  _globals['_MESHPEER']._serialized_start=1303
-  _globals['_MESHPEER']._serialized_end=1398
-  _globals['_JOIN']._serialized_start=1472
-  _globals['_JOIN']._serialized_end=1674
+  _globals['_TICKET']._serialized_end=947
+  _globals['_ISSUEREJOINTICKETREQUEST']._serialized_start=949
+  _globals['_ISSUEREJOINTICKETREQUEST']._serialized_end=1043
+  _globals['_REJOINTICKET']._serialized_start=1046
+  _globals['_REJOINTICKET']._serialized_end=1243
+  _globals['_FILE']._serialized_start=1245
+  _globals['_FILE']._serialized_end=1282
+  _globals['_COMPONENT']._serialized_start=1284
+  _globals['_COMPONENT']._serialized_end=1342
+  _globals['_MESHPEER']._serialized_start=1344
+  _globals['_MESHPEER']._serialized_end=1439
+  _globals['_JOIN']._serialized_start=1513
+  _globals['_JOIN']._serialized_end=1715
 # @@protoc_insertion_point(module_scope)

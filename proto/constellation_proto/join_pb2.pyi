@@ -37,7 +37,7 @@ class IssueTicketRequest(_message.Message):
     def __init__(self, disk_uuid: _Optional[str] = ..., certificate_request: _Optional[bytes] = ..., role: _Optional[_Union[Role, str]] = ..., wireguard_public_key: _Optional[bytes] = ..., host_key: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Ticket(_message.Message):
-    __slots__ = ("state_disk_key", "measurement_secret", "measurement_salt", "kubelet_certificate", "api_endpoint", "bootstrap_token", "bootstrap_token_expires", "ca_hash", "control_plane_files", "kubernetes_version", "components", "mesh_address", "mesh_peers", "image", "pod_cidr", "service_cidr", "host_certificate", "ssh_authority")
+    __slots__ = ("state_disk_key", "measurement_secret", "measurement_salt", "kubelet_certificate", "api_endpoint", "bootstrap_token", "bootstrap_token_expires", "ca_hash", "control_plane_files", "kubernetes_version", "components", "mesh_address", "mesh_peers", "image", "pod_cidr", "service_cidr", "host_certificate", "ssh_authority", "now")
     STATE_DISK_KEY_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENT_SECRET_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENT_SALT_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Ticket(_message.Message):
     SERVICE_CIDR_FIELD_NUMBER: _ClassVar[int]
     HOST_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     SSH_AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
     state_disk_key: bytes
     measurement_secret: bytes
     measurement_salt: bytes
@@ -74,7 +75,8 @@ class Ticket(_message.Message):
     service_cidr: str
     host_certificate: str
     ssh_authority: str
-    def __init__(self, state_disk_key: _Optional[bytes] = ..., measurement_secret: _Optional[bytes] = ..., measurement_salt: _Optional[bytes] = ..., kubelet_certificate: _Optional[bytes] = ..., api_endpoint: _Optional[str] = ..., bootstrap_token: _Optional[str] = ..., bootstrap_token_expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ca_hash: _Optional[str] = ..., control_plane_files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., kubernetes_version: _Optional[str] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., mesh_address: _Optional[str] = ..., mesh_peers: _Optional[_Iterable[_Union[MeshPeer, _Mapping]]] = ..., image: _Optional[_Union[_attest_pb2.SignedManifest, _Mapping]] = ..., pod_cidr: _Optional[str] = ..., service_cidr: _Optional[str] = ..., host_certificate: _Optional[str] = ..., ssh_authority: _Optional[str] = ...) -> None: ...
+    now: _timestamp_pb2.Timestamp
+    def __init__(self, state_disk_key: _Optional[bytes] = ..., measurement_secret: _Optional[bytes] = ..., measurement_salt: _Optional[bytes] = ..., kubelet_certificate: _Optional[bytes] = ..., api_endpoint: _Optional[str] = ..., bootstrap_token: _Optional[str] = ..., bootstrap_token_expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ca_hash: _Optional[str] = ..., control_plane_files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., kubernetes_version: _Optional[str] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., mesh_address: _Optional[str] = ..., mesh_peers: _Optional[_Iterable[_Union[MeshPeer, _Mapping]]] = ..., image: _Optional[_Union[_attest_pb2.SignedManifest, _Mapping]] = ..., pod_cidr: _Optional[str] = ..., service_cidr: _Optional[str] = ..., host_certificate: _Optional[str] = ..., ssh_authority: _Optional[str] = ..., now: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class IssueRejoinTicketRequest(_message.Message):
     __slots__ = ("disk_uuid", "wireguard_public_key", "addresses")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,6 +129,19 @@ async def test_a_machine_whose_address_is_inside_the_cluster_is_refused_before_t
     async with machine.booted() as boot:
         with pytest.raises(GRPCError, match=f"has the address {address}, inside the cluster's own network"):
             await init(boot, init_request())
+        await boot.reached(Phase.WAITING)
+        assert not any(boot.registers()[15])
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_a_clock_that_is_off_is_refused_before_the_mark(
+    machine: FakeMachine, init_request: Requests, days: int
+) -> None:
+    request = init_request()
+    request.now.FromDatetime(datetime.now(UTC) + timedelta(days=days))
+    async with machine.booted() as boot:
+        with pytest.raises(GRPCError, match=r"the clock of this machine says .* that of the administrator"):
+            await init(boot, request)
         await boot.reached(Phase.WAITING)
         assert not any(boot.registers()[15])
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +126,15 @@ async def test_a_refusal_is_shown_and_asked_again(worker: FakeMachine, cluster: 
         await boot.reached(Phase.SERVING)
     assert "the join service refuses: a person denied this node" in boot.screen
     assert len(cluster.tickets) == 3
+
+
+async def test_a_worker_whose_clock_is_off_says_so_and_is_not_marked(
+    worker: FakeMachine, cluster: FakeJoinService
+) -> None:
+    cluster.change = lambda ticket: ticket.now.FromDatetime(datetime.now(UTC) - timedelta(days=1))
+    async with worker.booted() as boot:
+        await boot.heard("the clock of this machine says")
+        assert not any(boot.registers()[15])
 
 
 async def test_strangers_get_nothing_and_are_shown(worker: FakeMachine, join_service: FakeJoinService) -> None:
