@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from constellation_engine.components import Origin, Store
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 4 * 3600.0  # seconds for all tests: an emulated machine is ten times as slow as others
 BUILD_TIMEOUT: Final = 3600.0  # seconds; four minutes if Go has the modules
+_LISTING_TIMEOUT: Final = 600.0  # seconds; three on a machine that does nothing else
 _GRACE: Final = 120.0  # seconds for a run that has to end to remove its namespaces
 _SUITE: Final = "Kubernetes e2e suite"
 _KUBERNETES: Final = conformance_programs().manifest.version()
@@ -41,12 +43,14 @@ class Runner:
 
     def listed(self, flag: str) -> frozenset[str]:
         """Give what the program lists: `--list-tests`, `--list-images`. Needs no cluster."""
-        said = subprocess.run([self._program, flag], check=True, capture_output=True, text=True, timeout=60).stdout
+        said = subprocess.run(
+            [self._program, flag], check=True, capture_output=True, text=True, timeout=_LISTING_TIMEOUT
+        ).stdout
         return frozenset(re.sub(r"^\s*\S+\.go:\d+: ", "", line).strip() for line in said.splitlines())
 
     def choose(self, names: Iterable[str]) -> Mapping[str, Result]:
         """Run nothing, and tell which tests would run. Needs no cluster."""
-        return self._run(names, ["--ginkgo.dry-run"], timeout=60)
+        return self._run(names, ["--ginkgo.dry-run"], timeout=_LISTING_TIMEOUT)
 
     def run(
         self, names: Iterable[str], kubeconfig: Path, arguments: Sequence[str] = (), *, timeout: float = TIMEOUT
@@ -91,7 +95,8 @@ class Runner:
             command = [str(self._program), *common, *arguments, *focus]
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self._folder)
             try:
-                process.wait(timeout)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout)
             finally:
                 _end(process)
         return read_results(report.read_bytes() if report.exists() else b"", chosen)
