@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster import ClusterSpec
     from constellation_engine.local_cluster import Workspace as Folder
     from constellation_engine.local_cluster.phases import Step
+    from constellation_engine.node_image.image_folder import ImageFolder
 
 DEFAULT_TIMEOUT: Final = 1800.0  # seconds for each phase
+DEFAULT_STATE_DISK: Final = 8192
 EXAMPLES: Final = (
     "constellation mini up",
     "constellation mini up --workers 2 --memory 4096",
@@ -25,7 +27,7 @@ EXAMPLES: Final = (
 )
 
 
-def bring_up_cluster(
+def bring_up_cluster(  # noqa: PLR0913, PLR0917 - one parameter an option
     workspace: Workspace = None,
     image: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Node image; default: the one of `constellation image build`.")
@@ -34,6 +36,12 @@ def bring_up_cluster(
     workers: Workers = 1,
     cpus: Cpus = 2,
     memory: Memory = 3072,
+    state_disk: Annotated[int, typer.Option(metavar="MIB", help="Disk of each machine; takes space as it fills.")] = (
+        DEFAULT_STATE_DISK
+    ),
+    kubernetes: Annotated[
+        str, typer.Option(metavar="VERSION", help="Refuse an image that brings another one; 1.36 or 1.36.4.")
+    ] = "",
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Give each phase so long.")] = (
         DEFAULT_TIMEOUT
     ),
@@ -52,8 +60,16 @@ def bring_up_cluster(
     from constellation_engine.local_cluster.requirements import usual_image
     from constellation_engine.node_image.image_folder import ImageFolder
 
-    chosen = ImageFolder.open(image or usual_image()).path
-    spec = ClusterSpec(image=chosen.resolve(), control_planes=control_planes, workers=workers, cpus=cpus, memory=memory)
+    chosen = ImageFolder.open(image or usual_image())
+    _require_kubernetes(chosen, kubernetes)
+    spec = ClusterSpec(
+        image=chosen.path.resolve(),
+        control_planes=control_planes,
+        workers=workers,
+        cpus=cpus,
+        memory=memory,
+        state_disk=state_disk,
+    )
     cluster = _prepare(workspace_folder(workspace), spec)
 
     def tell(step: Step) -> None:
@@ -63,6 +79,17 @@ def bring_up_cluster(
     say("next", f"kubectl --kubeconfig {cluster.kubeconfig} get nodes")
     sys.stdout.write(f"{cluster.kubeconfig}\n")
     sys.stdout.flush()
+
+
+def _require_kubernetes(image: ImageFolder, version: str) -> None:
+    from constellation_cli.errors import CommandError
+
+    brought = image.read_build().kubernetes
+    if version and version.removeprefix("v") not in (brought, brought.rpartition(".")[0]):
+        raise CommandError(
+            f"{image.path}: expected Kubernetes {version}, the image brings {brought}",
+            hint=f"constellation image build --kubernetes {version} makes another one: name it with --image",
+        )
 
 
 def _prepare(folder: Path, spec: ClusterSpec) -> Folder:
