@@ -109,7 +109,7 @@ def test_a_deployment_answers_across_nodes_by_its_name_and_nobody_between_them_r
     frames = cluster.tap.frames()
     assert not set(in_clear(frames))
     assert not [frame for frame in frames if SECRET_WORDS.encode() in frame]
-    assert sum(len(frame) for frame in frames) > 1_000_000  # we did listen
+    assert sum(len(frame) for frame in frames) > 100_000  # we did listen
     cluster.kubectl("delete", "deployment/web", "service/web", "pod/asking")
 
 

@@ -108,3 +108,10 @@ async def test_a_client_without_evidence_is_not_served(cluster: Cluster) -> None
     with pytest.raises(ChannelError, match="not accepted"):
         async with attested_channel("127.0.0.1", port, verifier=verifier, issuer=None, timeout=120):
             pass
+
+
+def test_the_cluster_of_the_readme_is_this_one(cluster: Cluster, repository: Path) -> None:
+    """Its commands are those that these tests run; here, what it shows of them."""
+    block = (repository / "README.md").read_text().partition("```shell-session\n")[2].partition("```")[0]
+    shown = block.partition("$ constellation verify\n")[2].splitlines()[0]
+    assert cluster.run("verify").stdout.startswith(shown)
