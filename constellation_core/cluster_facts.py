@@ -34,6 +34,10 @@ DATA_KEY: Final = "cluster.yaml"
 """Key of the file in it."""
 
 DEFAULT_MESH_NETWORK: Final = ipaddress.IPv4Network("10.213.0.0/16")
+API_ADDRESS: Final = DEFAULT_MESH_NETWORK[1]
+"""Address of the API in the mesh that no machine has: every node leads it to a control plane that serves."""
+API_PORT: Final = 6443
+API_ENDPOINT: Final = f"{API_ADDRESS}:{API_PORT}"
 DEFAULT_POD_NETWORK: Final = ipaddress.IPv4Network("10.244.0.0/16")
 DEFAULT_SERVICE_NETWORK: Final = ipaddress.IPv4Network("10.96.0.0/12")
 PREFIXES: Final = range(8, 29)  # a smaller network has no room for a cluster

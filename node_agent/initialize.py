@@ -67,6 +67,7 @@ async def initialize(
         mesh_address=FIRST_MESH_ADDRESS,
         pod_cidr=order.pod_cidr,
         service_cidr=order.service_cidr,
+        endpoint=order.endpoint,
     )
     run.phase("mesh")
     await machine.enter_mesh(membership, keys)  # 3

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from constellation_core.cluster_facts import API_ENDPOINT
+from constellation_core.roles import Role
 from node_agent.addresses import own_addresses
 from node_agent.errors import PermanentError
 from node_agent.image import Profile
@@ -211,7 +213,9 @@ class Machine:
         return cluster_id
 
     async def enter_mesh(self, membership: Membership, keys: ClusterKeys) -> None:
-        """Bring up the mesh, behind rules that let nothing out beside it.
+        """Bring up the mesh, behind rules that let nothing out beside it, and in it the way to the API.
+
+        Where the administrator gave the API an address of their own, it leads where that leads.
 
         Raises:
             PermanentError: it does not come up.
@@ -223,6 +227,9 @@ class Machine:
         await self.insist(lambda: mesh.start(key=key, address=membership.mesh_address, secret=keys.measurement))
         await self.insist(lambda: mesh.set_peers(membership.peers))
         self.reporter.note(f"mesh: {membership.mesh_address}, {len(membership.peers)} peers")
+        if membership.endpoint == API_ENDPOINT:
+            served_here = membership.role is Role.CONTROL_PLANE
+            await self.insist(lambda: mesh.lead_to_api(served_here=served_here))
 
     async def set_up(
         self, call: Callable[[Report], Awaitable[_Result]], also: Callable[[str], None] | None = None

@@ -4,6 +4,7 @@
 
     {"version": 1, "name": "control-0", "role": "control-plane", "cluster_id": "…", "measurement_salt": "…",
      "mesh_address": "10.213.1.1", "pod_cidr": "10.244.0.0/16", "service_cidr": "10.96.0.0/12",
+     "endpoint": "10.213.0.1:6443",
      "peers": [{"name": "worker-0", …}]}
 
 The file `membership.json` lies on the encrypted disk: who reads it had the disk's key. There is no secret in it.
@@ -56,9 +57,10 @@ _KNOWN: Final = (
     "mesh_address",
     "pod_cidr",
     "service_cidr",
+    "endpoint",
     "peers",
 )
-_PEER: Final = ("name", "public_key", "mesh_address", "endpoints", "pod_cidr")
+_PEER: Final = ("name", "public_key", "mesh_address", "endpoints", "pod_cidr", "role")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _ROLE: Final = re.compile("|".join(Role))
 _IPV4: Final = re.compile(r"[0-9.]{7,15}")
@@ -118,6 +120,7 @@ class Membership:
         mesh_address: of the node.
         pod_cidr: addresses of all pods.
         service_cidr: addresses of Services.
+        endpoint: host:port of the API server, as nodes reach it.
         peers: as far as they are known.
     """
 
@@ -128,6 +131,7 @@ class Membership:
     mesh_address: IPv4Address
     pod_cidr: IPv4Network
     service_cidr: IPv4Network
+    endpoint: str
     peers: tuple[Peer, ...] = ()
 
     @property
@@ -212,6 +216,7 @@ def _record_of(membership: Membership) -> dict[str, Any]:
         "mesh_address": str(membership.mesh_address),
         "pod_cidr": str(membership.pod_cidr),
         "service_cidr": str(membership.service_cidr),
+        "endpoint": membership.endpoint,
         "peers": [
             {
                 "name": peer.name,
@@ -219,6 +224,7 @@ def _record_of(membership: Membership) -> dict[str, Any]:
                 "mesh_address": str(peer.mesh_address),
                 "endpoints": list(peer.endpoints),
                 "pod_cidr": str(peer.pod_cidr or ""),
+                "role": peer.role.value,
             }
             for peer in membership.peers
         ],
@@ -229,12 +235,13 @@ def _read(fields: Fields) -> Membership:
     fields.version(VERSION)
     return Membership(
         name=fields.text("name", _NAME, "a DNS name"),
-        role=Role(fields.text("role", _ROLE, " or ".join(Role))),
+        role=_role(fields),
         cluster_id=fields.hexadecimal("cluster_id", SECRET_SIZE),
         measurement_salt=fields.hexadecimal("measurement_salt", SECRET_SIZE),
         mesh_address=_address(fields),
         pod_cidr=_network(fields, "pod_cidr"),
         service_cidr=_network(fields, "service_cidr"),
+        endpoint=fields.any_text("endpoint"),  # disks of releases before it was kept: their nodes translate nothing
         peers=tuple(_peer(Fields(entry, "peer", _PEER)) for entry in fields.entries("peers", range(MAX_PEERS + 1))),
     )
 
@@ -246,7 +253,12 @@ def _peer(fields: Fields) -> Peer:
         mesh_address=_address(fields),
         endpoints=tuple(map(str, fields.entries("endpoints", range(64)))),
         pod_cidr=_network(fields, "pod_cidr") if fields.any_text("pod_cidr") else None,
+        role=_role(fields) if "role" in fields else Role.WORKER,
     )
+
+
+def _role(fields: Fields) -> Role:
+    return Role(fields.text("role", _ROLE, " or ".join(Role)))
 
 
 def _address(fields: Fields) -> IPv4Address:
@@ -266,7 +278,7 @@ def _network(fields: Fields, name: str) -> IPv4Network:
 
 
 def peers_of(messages: Iterable[join_pb2.MeshPeer]) -> tuple[Peer, ...]:
-    """Take the peers that a ticket names.
+    """Take the peers that a ticket names: control planes.
 
     Raises:
         PermanentError: one is not what a peer must be.
@@ -278,6 +290,7 @@ def peers_of(messages: Iterable[join_pb2.MeshPeer]) -> tuple[Peer, ...]:
                 public_key=_key(message.wireguard_public_key),
                 mesh_address=IPv4Address(message.mesh_address),
                 endpoints=tuple(message.addresses),
+                role=Role.CONTROL_PLANE,
             )
             for message in messages
         )

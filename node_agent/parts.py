@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from constellation_core.roles import Role
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from ipaddress import IPv4Address, IPv4Network
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from constellation_core.component_list import Component
     from constellation_core.keys.key_material import KeyMaterial
     from constellation_core.keys.secret import Secret
-    from constellation_core.roles import Role
 
     Report = Callable[[str], None]
     """Takes one line of progress for people. It does not wait."""
@@ -119,6 +120,7 @@ class Peer:
         mesh_address: its address in the mesh.
         endpoints: names or addresses where it may be reached.
         pod_cidr: addresses of its pods; None where that is not known yet.
+        role: what it is; control planes serve the API.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Peer:
     mesh_address: IPv4Address
     endpoints: tuple[str, ...] = ()
     pod_cidr: IPv4Network | None = None
+    role: Role = Role.WORKER
 
 
 class Mesh(Protocol):
@@ -157,6 +160,16 @@ class Mesh(Protocol):
 
     async def set_peers(self, peers: Sequence[Peer]) -> None:
         """Speak with these nodes, and with no other."""
+
+    async def lead_to_api(self, *, served_here: bool) -> None:
+        """Lead the address of the API to a control plane that serves, out of those that are peers at any time.
+
+        Args:
+            served_here: whether this node is a control plane itself: then its own API server goes first.
+        """
+
+    async def watch_api(self) -> None:
+        """See which control planes serve, for as long as this runs. Before `lead_to_api`, nobody wants to know."""
 
     async def follow(self, kubeconfig: Path, learnt: Callable[[Sequence[Peer]], None]) -> None:
         """Take the nodes of the cluster as peers, for as long as this runs: it ends when it is cancelled.

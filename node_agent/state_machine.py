@@ -77,11 +77,12 @@ class StateMachine:
 
     async def _live(self, afterwards: AsyncExitStack) -> None:
         machine = self._machine = await self._look_around()
-        if machine.marked:
-            await self._go_on(machine)
-        else:
-            await self._begin(machine, afterwards)
-        await self._serve(machine)
+        async with background(machine.parts.mesh.watch_api()):
+            if machine.marked:
+                await self._go_on(machine)
+            else:
+                await self._begin(machine, afterwards)
+            await self._serve(machine)
 
     async def _look_around(self) -> Machine:
         """Find out what this machine is, what it booted, and who it is to be."""

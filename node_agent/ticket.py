@@ -76,6 +76,7 @@ def _membership(plan: JoinPlan, ticket: join_pb2.Ticket, keys: ClusterKeys) -> M
             mesh_address=plan.mesh_address,
             pod_cidr=IPv4Network(ticket.pod_cidr),
             service_cidr=IPv4Network(ticket.service_cidr),
+            endpoint=plan.api_endpoint,
             peers=peers_of(ticket.mesh_peers),
         )
     except ValueError as error:

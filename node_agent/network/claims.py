@@ -25,6 +25,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Self
 
 from constellation_core.keys.derivation import MESH_KEY_SIZE
+from constellation_core.roles import Role
 from node_agent.errors import TemporaryError
 from node_agent.parts import Peer
 
@@ -63,6 +64,7 @@ class Identity:
             public_key=key,
             mesh_address=IPv4Address(_text(spec, "meshAddress")),
             endpoints=tuple(endpoints),
+            role=Role(_text(spec, "role")),
         )
         return cls(peer, _text(metadata, "creationTimestamp"))
 

@@ -10,6 +10,10 @@
 - `host` drops what comes from outside and is not for a port that this node opens.
 - `forwarded` drops what is not between pods, from pods outward, or redirected by kube-proxy; and all of IPv6, which
   pods do not have.
+- `led` sends to a control plane what this node wants from the API, at an address of the mesh that no machine has
+  (docs/adr/0021). Without a control plane the address is nobody's, and stays inside like any other of the mesh.
+- `broken` ends connections to control planes that no longer serve, with their next packet: a machine that is gone does
+  not end them, and programs would wait for it.
 
 No rule asks who sends: they are about interfaces and addresses, and nobody is exempt. An interface that is not known
 leads outside. A rule set replaces the one before it in one transaction, and stays when this program ends.
@@ -23,13 +27,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
+from constellation_core.cluster_facts import API_ADDRESS, API_PORT, DEFAULT_MESH_NETWORK
 from node_agent.errors import PermanentError
 from node_agent.network.names import BRIDGE, INSIDE, MESH_INTERFACE, MESH_PORT, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Network
+    from ipaddress import IPv4Address, IPv4Network
 
 COUNTERS: Final = ("forged", "spoofed", "leaked", "refused")
 """Names of what counts dropped packets: `nft list counters table inet constellation`."""
@@ -50,6 +54,8 @@ class Firewall:
         pods: addresses of all pods of the cluster; None before that is known, when there are no pods.
         own_pods: addresses of the pods of this node; None before that is known.
         tcp_ports: what this node opens to the outside.
+        api_servers: mesh addresses of control planes that serve; new connections go to the first one. None of them: the
+            address of the API is not translated.
     """
 
     mesh: IPv4Network = DEFAULT_MESH_NETWORK
@@ -57,12 +63,14 @@ class Firewall:
     pods: IPv4Network | None = None
     own_pods: IPv4Network | None = None
     tcp_ports: tuple[int, ...] = ()
+    api_servers: tuple[IPv4Address, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the networks can be told apart.
 
         Raises:
-            PermanentError: two of them overlap, the node's pods are not pods of the cluster, or a port is none.
+            PermanentError: two of them overlap, the node's pods are not pods of the cluster, a port is none, or a
+                control plane is not in the mesh.
         """
         networks = self.closed
         for place, network in enumerate(networks):
@@ -76,6 +84,9 @@ class Firewall:
             raise PermanentError(f"pods of this node: expected a part of {self.pods}, got {self.own_pods}")
         if not all(port in _PORTS for port in self.tcp_ports):
             raise PermanentError(f"open ports: expected numbers from 1 to 65535, got {self.tcp_ports}")
+        for address in self.api_servers:
+            if address not in self.mesh or address == API_ADDRESS:
+                raise PermanentError(f"control planes: expected addresses of nodes in {self.mesh}, got {address}")
 
     @property
     def closed(self) -> tuple[IPv4Network, ...]:
@@ -87,7 +98,14 @@ def rules(firewall: Firewall) -> str:
     """Write the rule set, which replaces the one that is there."""
     head = f"add table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n"
     counters = "".join(f"    counter {name} {{ }}\n" for name in COUNTERS)
-    chains = (_arriving(firewall), _translated(firewall), _leaving(), _host(firewall), _forwarded())
+    chains = (
+        _arriving(firewall),
+        _translated(firewall),
+        _led(firewall),
+        _leaving(),
+        _host(firewall),
+        _forwarded(),
+    )
     return head + counters + _sets(firewall) + "".join(chains) + "}\n"
 
 
@@ -127,6 +145,23 @@ def _translated(firewall: Firewall) -> str:
     chain {TRANSLATED} {{
         type nat hook postrouting priority srcnat; policy accept;
         oifname != @inside ip saddr {firewall.pods} ip daddr != @closed masquerade
+    }}
+"""
+
+
+def _led(firewall: Firewall) -> str:
+    """What goes to the API. The priority is that of `dstnat`, which has no name here."""
+    if not firewall.api_servers:
+        return ""
+    serving = f"{{ {_list(firewall.api_servers)} }}"
+    return f"""\
+    chain led {{
+        type nat hook output priority -100; policy accept;
+        ip daddr {API_ADDRESS} tcp dport {API_PORT} dnat ip to {firewall.api_servers[0]}
+    }}
+    chain broken {{
+        type filter hook output priority filter; policy accept;
+        tcp dport {API_PORT} ct original ip daddr {API_ADDRESS} ct reply ip saddr != {serving} reject with tcp reset
     }}
 """
 

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.keys.derivation import mesh_psk
+from constellation_core.roles import Role
 from node_agent.errors import AgentError, PermanentError
-from node_agent.network import endpoints, interface, keys, pod_network
+from node_agent.network import api_servers, endpoints, interface, keys, pod_network
+from node_agent.network.api_servers import ApiServers
 from node_agent.network.claims import Identity, Known, PodRange, judge
 from node_agent.network.firewall import Firewall
 from node_agent.network.names import MESH_PORT
@@ -89,6 +91,8 @@ class Mesh:
         self._own: _Own | None = None
         self._held: dict[str, Peer] = {}
         self._mtu = endpoints.mtu(())
+        self._api: ApiServers | None = None
+        self._leading = asyncio.Event()
         self._refusals: tuple[str, ...] = ()
         self._key_announced: bool | None = None
         self._trouble: str | None = None
@@ -131,7 +135,7 @@ class Mesh:
         """
         if pod_cidr is None and await knows_pods():
             return
-        await self._load(replace(self._firewall, pods=pod_cidr, services=service_cidr, own_pods=None))
+        await self._change(lambda rules: replace(rules, pods=pod_cidr, services=service_cidr, own_pods=None))
 
     async def start(self, *, key: X25519PrivateKey, address: IPv4Address, secret: Secret) -> None:
         """Make the interface; again with the same arguments, nothing changes. With another key: see `keys`.
@@ -172,6 +176,31 @@ class Mesh:
             await interface.change_peers(changes(await interface.read_peers(), wanted, datetime.now(UTC)))
             self._held = {peer.name: peer for peer in peers}
             await self._fit(wanted)
+        await self._lead()
+
+    async def lead_to_api(self, *, served_here: bool) -> None:
+        """Lead the address of the API to a control plane that serves, out of those that are peers at any time.
+
+        Args:
+            served_here: whether this node is a control plane itself: then its own API server goes first.
+
+        Raises:
+            PermanentError: the mesh was not started.
+            TemporaryError: the kernel refuses now.
+        """
+        self._api = ApiServers(self._started().address, served_here=served_here)
+        await self._lead()
+        self._leading.set()
+
+    async def watch_api(self) -> None:
+        """See which control planes serve, for as long as this runs. Before `lead_to_api`, nobody wants to know."""
+        while True:
+            await self._leading.wait()
+            try:
+                await self._lead(look=True)
+            except Exception as error:  # noqa: BLE001 - whoever keeps a way open must not stop, and nobody would notice
+                self._note(error)
+            await asyncio.sleep(api_servers.EVERY)
 
     async def follow(self, kubeconfig: Path, learnt: Callable[[Sequence[Peer]], None] = _nobody) -> None:
         """Take the nodes of the cluster as peers, for as long as this runs: it ends when it is cancelled.
@@ -205,15 +234,30 @@ class Mesh:
         """
         async with self._changing:
             await interface.remove_interface()
-            self._own, self._held = None, {}
+            self._own, self._held, self._api = None, {}, None
+            self._leading.clear()
 
     def _started(self) -> _Own:
         if self._own is None:
             raise PermanentError("the mesh was not started")
         return self._own
 
-    async def _load(self, firewall: Firewall) -> None:
+    async def _lead(self, *, look: bool = False) -> None:
+        """Have the rules lead to where the API is served, if that changed."""
+        if (api := self._api) is None:
+            return
+        if look:
+            await api.look()
+        api.know([peer.mesh_address for peer in self._held.values() if peer.role is Role.CONTROL_PLANE])
+        order = api.order
+        if order != self._firewall.api_servers:
+            await self._change(lambda rules: replace(rules, api_servers=order))
+            _LOG.info("the API is served by %s", ", ".join(map(str, order)) or "nobody")
+
+    async def _change(self, change: Callable[[Firewall], Firewall]) -> None:
+        """Load other rules than those of the moment when it is this change's turn."""
         async with self._changing:
+            firewall = change(self._firewall)
             await self._rules.load(firewall)
             self._firewall, self._protected = firewall, True
             if firewall.pods is not None:
@@ -288,8 +332,8 @@ class Mesh:
         if self._held != before:
             learnt(judgement.peers)
         if judgement.own_pods is not None:
-            if judgement.own_pods != self._firewall.own_pods:
-                await self._load(replace(self._firewall, own_pods=judgement.own_pods))
+            if (own_pods := judgement.own_pods) != self._firewall.own_pods:
+                await self._change(lambda rules: replace(rules, own_pods=own_pods))
             pod_network.write_configuration(judgement.own_pods, self._mtu)
 
 

@@ -131,6 +131,8 @@ class FakeMesh:
         public_key: of this node, as it started last.
         peers: with whom it speaks.
         protected: addresses of pods that are kept in; "" where only the node is protected.
+        serves_api: whether its own API server goes first; None where the address of the API leads nowhere.
+        watching: whether it sees which control planes serve.
         learnt: tells the agent of peers, once it follows the cluster.
     """
 
@@ -140,6 +142,8 @@ class FakeMesh:
     public_key: bytes = b""
     peers: tuple[Peer, ...] = ()
     protected: str | None = None
+    serves_api: bool | None = None
+    watching: bool = False
     learnt: Callable[[Sequence[Peer]], None] | None = None
 
     def load_or_make_key(self, folder: Path) -> X25519PrivateKey:
@@ -164,6 +168,21 @@ class FakeMesh:
         """Remember them."""
         await self.moments.come("mesh.set_peers")
         self.peers = tuple(peers)
+
+    async def lead_to_api(self, *, served_here: bool) -> None:
+        """Remember it."""
+        await self.moments.come("mesh.lead_to_api")
+        if self.address is None:
+            raise AssertionError("no way without a mesh")
+        self.serves_api = served_here
+
+    async def watch_api(self) -> None:
+        """Watch until cancelled."""
+        self.watching = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.watching = False
 
     async def follow(self, kubeconfig: Path, learnt: Callable[[Sequence[Peer]], None]) -> None:
         """Follow until cancelled."""

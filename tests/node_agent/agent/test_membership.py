@@ -27,6 +27,7 @@ PEER = Peer(
     mesh_address=IPv4Address("10.213.1.2"),
     endpoints=("10.99.0.2", "worker-0.example.org"),
     pod_cidr=IPv4Network("10.244.1.0/24"),
+    role=Role.CONTROL_PLANE,
 )
 MEMBERSHIP = Membership(
     name="control-0",
@@ -36,6 +37,7 @@ MEMBERSHIP = Membership(
     mesh_address=IPv4Address("10.213.1.1"),
     pod_cidr=IPv4Network("10.244.0.0/16"),
     service_cidr=IPv4Network("10.96.0.0/12"),
+    endpoint="10.213.0.1:6443",
     peers=(PEER, Peer(name="worker-1", public_key=bytes(32), mesh_address=IPv4Address("10.213.1.3"))),
 )
 
@@ -57,6 +59,19 @@ def test_a_power_cut_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="no power"):
         MEMBERSHIP.with_peers([]).save(tmp_path)
     assert Membership.load(tmp_path) == MEMBERSHIP
+
+
+def test_what_a_release_before_endpoints_saved_is_loaded(tmp_path: Path) -> None:
+    MEMBERSHIP.save(tmp_path)
+    path = tmp_path / "constellation" / "membership.json"
+    record: dict[str, Any] = json.loads(path.read_text())
+    del record["endpoint"]
+    for peer in record["peers"]:
+        del peer["role"]
+    path.write_text(json.dumps(record))
+    loaded = Membership.load(tmp_path)
+    assert loaded.endpoint == ""
+    assert {peer.role for peer in loaded.peers} == {Role.WORKER}
 
 
 def test_nothing_is_there(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ class Kubelet:
 async def kubelet_of_fake_server(folder: Path) -> AsyncIterator[Kubelet]:
     """Run one, and write the files of a kubelet that may use it."""
     server, certificate = FakeApiServer(), folder / "kubelet-client-current.pem"
-    authority = _certify(certificate)
+    authority = certify(certificate)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     tls.load_verify_locations(cadata=authority.decode())
@@ -169,7 +169,7 @@ async def kubelet_of_fake_server(folder: Path) -> AsyncIterator[Kubelet]:
         server.end_watches()
 
 
-def _certify(path: Path) -> bytes:
+def certify(path: Path) -> bytes:
     """Write a key and a certificate that are server, client and authority at once; give the certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constellation_core.cluster_facts import API_ADDRESS
 from node_agent.errors import PermanentError
 from node_agent.network.firewall import Firewall, rules
 
@@ -28,6 +29,8 @@ PODS: Final = IPv4Network("10.244.0.0/16")
         {"pods": PODS, "own_pods": IPv4Network("10.245.1.0/24")},
         {"tcp_ports": (0,)},
         {"tcp_ports": (65536,)},
+        {"api_servers": (IPv4Address("192.0.2.1"),)},
+        {"api_servers": (IPv4Address("10.213.1.1"), API_ADDRESS)},
     ],
 )
 def test_networks_that_cannot_be_told_apart_are_refused(wrong: dict[str, Any]) -> None:
@@ -55,3 +58,14 @@ def test_every_rule_set_replaces_the_one_before(ports: list[int], third: int) ->
 def test_no_rule_exempts_a_user_or_a_program() -> None:
     text = rules(Firewall(pods=PODS, tcp_ports=(6443,)))
     assert not any(word in text for word in ("skuid", "skgid", "cgroup", "mark", "uid"))
+
+
+def test_the_api_is_led_to_the_first_control_plane_that_serves() -> None:
+    first, second = IPv4Address("10.213.1.2"), IPv4Address("10.213.1.1")
+    text = rules(Firewall(api_servers=(first, second)))
+    assert "ip daddr 10.213.0.1 tcp dport 6443 dnat ip to 10.213.1.2\n" in text
+    assert "ct reply ip saddr != { 10.213.1.2, 10.213.1.1 } reject with tcp reset\n" in text
+
+
+def test_nothing_is_translated_where_no_control_plane_is_known() -> None:
+    assert str(API_ADDRESS) not in rules(Firewall(pods=PODS))

@@ -83,7 +83,8 @@ class Node:
 
     def spec(self) -> dict[str, object]:
         key = base64.b64encode(self.peer().public_key).decode()
-        return {"wireguardPublicKey": key, "meshAddress": str(self.address), "addresses": [self.outer]}
+        spec = {"wireguardPublicKey": key, "meshAddress": str(self.address), "addresses": [self.outer]}
+        return {"role": "worker", **spec}
 
     def do(self, work: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         """Run something in the node's namespace."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constellation_core.roles import Role
 from node_agent.errors import TemporaryError
 from node_agent.network.claims import Identity, Known, PodRange, judge
 from node_agent.parts import Peer
@@ -191,16 +192,15 @@ def test_whatever_nodes_claim_nothing_overlaps(data: st.DataObject) -> None:
 
 def an_object(**spec: object) -> dict[str, Any]:
     key = base64.b64encode(bytes(32)).decode()
-    return {
-        "metadata": {"name": "node-1", "creationTimestamp": time(1)},
-        "spec": {"wireguardPublicKey": key, "meshAddress": "10.213.1.1", "addresses": ["192.0.2.1"], **spec},
-    }
+    fields = {"role": "worker", "wireguardPublicKey": key, "meshAddress": "10.213.1.1", "addresses": ["192.0.2.1"]}
+    return {"metadata": {"name": "node-1", "creationTimestamp": time(1)}, "spec": fields | spec}
 
 
 def test_an_identity_is_read() -> None:
     identity = Identity.from_object(an_object())
     assert identity.created == time(1)
     assert (identity.peer.name, identity.peer.endpoints) == ("node-1", ("192.0.2.1",))
+    assert identity.peer.role is Role.WORKER
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,8 @@ def test_an_identity_is_read() -> None:
         {"meshAddress": 7},
         {"addresses": "192.0.2.1"},
         {"addresses": [7]},
+        {"role": "king"},
+        {"role": None},
     ],
 )
 def test_a_wrong_field_is_refused(spec: dict[str, object]) -> None:
