@@ -141,13 +141,19 @@ class Cluster:
         """Wait until nodes are Ready, by what their kubelets said after now."""
         self.wait("nodes are Ready", lambda: ", ".join(set(names) - set(self.ready())) or None, seconds=seconds)
 
+    def wait_running(self) -> None:
+        """Wait until every pod is ready, by what the cluster says after now."""
+
+        def missing() -> str | None:
+            pods = self.get("pods", "--all-namespaces")["items"]
+            waiting = [pod["metadata"]["name"] for pod in pods if not _is_ready(pod) and not _is_over(pod)]
+            return ", ".join(waiting) or None
+
+        self.wait("every pod is ready", missing, seconds=900)
+
     def ready(self) -> list[str]:
         """Name the nodes that are Ready."""
-        return [
-            node["metadata"]["name"]
-            for node in self.get("nodes")["items"]
-            if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
-        ]
+        return [node["metadata"]["name"] for node in self.get("nodes")["items"] if _is_ready(node)]
 
     def python(self, name: str, program: str, *, node: str | None = None, **more: object) -> dict[str, Any]:
         """Write a pod that runs a program in Python: the interpreter is in the node image."""
@@ -161,6 +167,15 @@ class Cluster:
         if node:
             spec |= {"nodeName": node, "tolerations": [{"operator": "Exists"}]}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+
+
+def _is_ready(record: dict[str, Any]) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in record["status"].get("conditions", ()))
+
+
+def _is_over(pod: dict[str, Any]) -> bool:
+    """Tell whether a pod came to its end: those of tests may."""
+    return pod["metadata"]["namespace"] == "default" and "terminated" in str(pod["status"].get("containerStatuses"))
 
 
 def kubectl() -> Path:

@@ -116,6 +116,7 @@ def test_a_deployment_answers_across_nodes_by_its_name_and_nobody_between_them_r
 def test_a_packet_for_a_pod_from_outside_the_mesh_is_dropped(cluster: Cluster) -> None:
     cluster.apply(cluster.python("listening", LISTEN, node="worker-0"))
     cluster.wait("a pod", lambda: None if "listening" in cluster.kubectl("logs", "listening") else "not yet")
+    cluster.wait_running()
     address = cluster.get("pod", "listening")["status"]["podIP"]
     card = mac_address("worker-0", Nic.SEGMENT)
     for source in ("192.168.77.200", "10.244.0.2", "10.213.1.1"):

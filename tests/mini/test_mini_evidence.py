@@ -71,11 +71,15 @@ def intrude(cluster: Cluster, tmp_path: Path) -> Iterator[Intrude]:
         machine.destroy()
 
 
+def _with_one_word_more(text: bytes) -> bytes:
+    return text.rstrip(b"\0\n") + b" quiet"
+
+
 def test_no_other_image_is_let_in_and_everybody_reads_why(
     cluster: Cluster, intrude: Intrude, repository: Path, tmp_path: Path
 ) -> None:
     """A kernel command line with one word more, and the image for debugging: signed by the same key, not listed."""
-    longer = with_section(cluster.image.read(ImageFile.UKI), ".cmdline", lambda text: text.rstrip(b"\0\n") + b" quiet")
+    longer = with_section(cluster.image.require(ImageFile.UKI).read_bytes(), ".cmdline", _with_one_word_more)
     intrude("modified", with_kernel_image(cluster.image, tmp_path, longer).require(ImageFile.DISK))
     intrude("debugging", kept_image(repository, Profile.DEBUG).require(ImageFile.DISK))
 

@@ -35,6 +35,7 @@ def test_a_worker_rejoins_by_itself_with_its_disk(cluster: Cluster) -> None:
     cluster.machine("worker-0").reset()
     cluster.wait("another boot", lambda: None if boot_of(cluster, "worker-0") != before else "the same", seconds=900)
     cluster.wait_ready(*NODES)
+    cluster.wait_running()
     after = cluster.get("nodeidentity", "worker-0")["spec"]
     assert (after["disk"], after["identity"]) == (identity["disk"], identity["identity"])
 
@@ -65,6 +66,7 @@ def test_a_control_plane_waits_for_the_secret_and_for_no_other(cluster: Cluster,
     cluster.run("recover", "--timeout", "600")
     cluster.wait("another boot", lambda: None if boot_of(cluster, NODES[0]) != before else "the same", seconds=900)
     cluster.wait_ready(*NODES, seconds=900)
+    cluster.wait_running()
     assert cluster.get("configmap", "kept")["data"] == {"words": "still here"}
     assert json.loads(cluster.run("verify", "-o", "json").stdout)["nodes"]
     cluster.kubectl("delete", "configmap", "kept")
