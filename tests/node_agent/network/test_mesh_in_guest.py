@@ -11,21 +11,25 @@ import signal
 import subprocess
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from constellation_core.cluster_facts import API_ADDRESS, API_PORT
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.keys.secret import Secret
+from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from node_agent.errors import PermanentError
 from node_agent.network import Mesh, Peer, interface
+from node_agent.network.api_servers import anybody
 from node_agent.network.mesh import IDENTITIES, NODES
 from node_agent.network.pod_network import FILE, FOLDER
 from node_agent.network.reconciling import Changes, WantedPeer
+from tests.node_agent.network.api_port import api_port
 from tests.node_agent.network.fake_api_server import kubelet_of_fake_server
 from tests.node_agent.network.topology import PODS, PORT, TIMEOUT, Namespace, link, received, wait_for_datagram
 
@@ -438,6 +442,37 @@ async def has_pods(peer: Node, pods: IPv4Network | None) -> None:
             if (not found) if pods is None else any(pods in known.allowed for known in found):
                 return
             await asyncio.sleep(0.01)
+
+
+def test_the_api_is_reached_through_the_mesh_as_nodes_say(nodes: tuple[Node, Node]) -> None:
+    """It is led to a control plane that serves, to nobody when there is none, and to whoever becomes one."""
+    one, other = nodes
+    one.start()
+    other.start(one)
+
+    async def answer() -> bytes:
+        reader, writer = await asyncio.open_connection(str(API_ADDRESS), API_PORT, ssl=anybody())
+        writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+        said = await reader.readline()
+        writer.transport.abort()
+        return said
+
+    async def work() -> None:
+        await one.mesh.lead_to_api(served_here=False)
+        with pytest.raises(OSError, match=r".+"):
+            await answer()
+        watching = asyncio.create_task(one.mesh.watch_api())
+        await one.mesh.set_peers([replace(other.peer(), role=Role.CONTROL_PLANE)])
+        async with api_port(other.space.listener(str(other.address), API_PORT)) as server:
+            await until(lambda: server.asked, timeout=TIMEOUT)
+            assert b" 200 " in await answer()
+            await one.mesh.set_peers([other.peer()])
+            with pytest.raises(OSError, match=r".+"):
+                await answer()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    one.do(work)
 
 
 def test_many_peers_are_read_back(nodes: tuple[Node, Node]) -> None:
