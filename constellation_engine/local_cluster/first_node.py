@@ -21,12 +21,13 @@ from grpclib.exceptions import ProtocolError, StreamTerminatedError
 from attestation.case import Mark
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
+from constellation_core.cluster_facts import API_ENDPOINT
 from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
-from constellation_engine.local_cluster.machines import endpoint, places
+from constellation_engine.local_cluster.machines import places
 from constellation_engine.machines.reachability import listening
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
@@ -67,7 +68,7 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
         cluster_name=state.spec.name,
         kubernetes_version=f"v{image.read_build().kubernetes}",
         components=[component.to_message() for component in image.read_manifest().components],
-        endpoint=endpoint(workspace),
+        endpoint=API_ENDPOINT,
         certificate_sans=[_LOOPBACK, *(str(place.address) for place in places(workspace))],
         service_cidr=str(SERVICE_CIDR),
         pod_cidr=str(POD_CIDR),

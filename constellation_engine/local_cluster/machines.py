@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import bcrypt
 
+from constellation_core.cluster_facts import API_ENDPOINT, API_PORT
 from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SEGMENT: Final = IPv4Network("192.168.77.0/24")
 """Where machines reach one another: nothing that a cluster has inside (10.96.0.0/12, 10.213.0.0/16, 10.244.0.0/16)."""
-API_SERVER_PORT: Final = 6443
 INIT_PORT: Final = 9000
 RECOVER_PORT: Final = 9999
 LOOPBACK: Final = "127.0.0.1"
@@ -52,7 +52,7 @@ class Place:
         if self.role is Role.WORKER:
             return (verification,)
         return (
-            Forward("api-server", API_SERVER_PORT),
+            Forward("api-server", API_PORT),
             Forward("init", INIT_PORT),
             Forward("recover", RECOVER_PORT),
             Forward("join", JOIN_NODE_PORT),
@@ -108,11 +108,6 @@ def verification_endpoints(workspace: Workspace) -> list[Endpoint]:
     ]
 
 
-def endpoint(workspace: Workspace) -> str:
-    """Give host and port of the API server, as machines reach it."""
-    return f"{places(workspace)[0].address}:{API_SERVER_PORT}"
-
-
 def _metadata(workspace: Workspace, place: Place) -> dict[str, object]:
     others = [other for other in places(workspace) if other.name != place.name]
     first = place == places(workspace)[0]
@@ -126,7 +121,7 @@ def _metadata(workspace: Workspace, place: Place) -> dict[str, object]:
         "zone": "local",
         "provider_id": "",
         "init_secret_hash": bcrypt.hashpw(secret, bcrypt.gensalt(_BCRYPT_ROUNDS)).decode() if first else "",
-        "endpoint": endpoint(workspace),
+        "endpoint": API_ENDPOINT,
         "peers": [
             {"name": other.name, "role": other.role.value, "addresses": [str(other.address)]} for other in others
         ],
