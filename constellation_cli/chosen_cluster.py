@@ -56,13 +56,17 @@ def choose_cluster(workspace: Path | None, kubeconfig: Path | None) -> ChosenClu
 
     Raises:
         WorkspaceError: a folder was named, and is no workspace.
+        BringUpError: what the workspace has is no kubeconfig.
     """
     from constellation_engine.local_cluster import Workspace
+    from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 
     folder = _folder(workspace, kubeconfig)
     if folder is None:
         return ChosenCluster(None, kubeconfig)
     opened = Workspace.open(folder)
+    if kubeconfig is None:
+        keep_way_to_api(opened)
     return ChosenCluster(opened, kubeconfig or opened.kubeconfig)
 
 

@@ -19,6 +19,7 @@ from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.errors import BringUpError
+from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.services_image.build import NAME as SERVICES
@@ -37,7 +38,8 @@ _AT_ONCE: Final = 6  # objects that are written at the same time
 
 
 def client_of(workspace: Workspace) -> Client:
-    """Give a client of the cluster's API server."""
+    """Give a client of the cluster's API, through a control plane that answers, if one does."""
+    keep_way_to_api(workspace)
     return Client(
         config=KubeConfig.from_file(str(workspace.kubeconfig)),
         field_manager=FIELD_MANAGER,
