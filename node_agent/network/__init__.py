@@ -7,6 +7,8 @@
     await mesh.protect(pod_cidr)                                    # before the first pod, and before the mesh
     await mesh.start(key=key, address=ticket_address, secret=measurement_secret)
     await mesh.set_peers(peers_of_the_ticket)
+    await mesh.lead_to_api(served_here=False)                       # where the API has no endpoint of its own
+    await mesh.watch_api()                                          # until cancelled
     await mesh.follow(Path("/etc/kubernetes/kubelet.conf"))         # until cancelled
 
 It fails closed, and in the kernel: addresses of mesh, pods and Services are never seen on an interface that leads out
