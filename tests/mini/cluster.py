@@ -29,7 +29,17 @@ MEMORY: Final = 3072
 UP: Final = 1500.0  # seconds, for a machine that does other work
 MOMENT: Final = 300.0  # seconds that anything in an emulated cluster may take
 
-_NO_ANSWER: Final = ("Unable to connect", "TLS handshake timeout", "Client.Timeout exceeded", "connection refused")
+_NO_ANSWER: Final = (  # a control plane that has no processor to itself: whoever asks, asks again
+    "Unable to connect",
+    "TLS handshake timeout",
+    "Client.Timeout exceeded",
+    "connection refused",
+    "was refused",
+    "did not complete within requested timeout",
+    "etcdserver: ",
+    "storage is (re)initializing",
+    "unable to handle the request",
+)
 
 
 @dataclass(slots=True)
