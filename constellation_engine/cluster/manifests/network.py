@@ -57,7 +57,12 @@ def services() -> list[KubernetesService]:
     """Give the addresses of the services, and those of their metrics."""
     return [
         _service(
-            Service.JOIN, ServiceSpec(type="NodePort", ports=[_port("join", JOIN_PORT, node_port=JOIN_NODE_PORT)])
+            Service.JOIN,
+            ServiceSpec(
+                type="NodePort",
+                externalTrafficPolicy="Local",  # else every refused machine has the address of the same node
+                ports=[_port("join", JOIN_PORT, node_port=JOIN_NODE_PORT)],
+            ),
         ),
         _service(
             Service.VERIFY,
