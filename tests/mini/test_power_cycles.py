@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
@@ -44,7 +44,8 @@ def test_the_disk_of_a_worker_stays_closed_in_another_machine(cluster: Cluster, 
     like = cluster.machine("worker-0").spec
     spec = replace(like, forwards=(), addresses=(IPv4Interface("192.168.77.210/24"),), memory=1536)
     thief = Machine.create(tmp_path / "thief", spec)
-    shutil.copyfile(cluster.machine("worker-0").layout.state_disk, thief.layout.state_disk)
+    disk = cluster.machine("worker-0").layout.state_disk
+    subprocess.run(["cp", "--sparse=always", disk, thief.layout.state_disk], check=True)
     try:
         thief.start()
         cluster.wait(
