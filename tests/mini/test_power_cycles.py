@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -69,5 +68,5 @@ def test_a_control_plane_waits_for_the_secret_and_for_no_other(cluster: Cluster,
     cluster.wait_ready(*NODES, seconds=900)
     cluster.wait_running()
     assert cluster.get("configmap", "kept")["data"] == {"words": "still here"}
-    assert json.loads(cluster.run("verify", "-o", "json").stdout)["nodes"]
+    cluster.up()  # there is nothing to do but to verify
     cluster.kubectl("delete", "configmap", "kept")
