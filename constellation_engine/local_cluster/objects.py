@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -27,14 +25,12 @@ from constellation_engine.services_image.build import NAME as SERVICES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from constellation_engine.cluster.manifests.manifest import Manifest
     from constellation_engine.local_cluster.workspace import Workspace
     from constellation_engine.node_image.image_folder import ImageFolder
 
 FIELD_MANAGER: Final = "constellation"
 NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
 _PATIENCE: Final = httpx2.Timeout(60)
-_AT_ONCE: Final = 6  # objects that are written at the same time
 
 
 def client_of(workspace: Workspace) -> Client:
@@ -76,21 +72,11 @@ def apply_services(client: Client, workspace: Workspace, report: Callable[[str],
         ClusterError: the API server refuses, or does not answer.
     """
     wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
-
-    def write(item: Manifest) -> None:
+    for item in wanted:  # one after the other: the client's connections share an SSLContext, which threads may not
         name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
         with asking(f"write {name}"):
             client.apply(item, force=True)
-
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for _, group in groupby(sorted(wanted, key=_turn), key=_turn):
-            list(threads.map(write, group))
     report(f"{len(wanted)} objects written")
-
-
-def _turn(item: Manifest) -> int:
-    """Give when an object is written: after the namespace that it is in, and before pods that need it."""
-    return {"Namespace": 0, "DaemonSet": 2}.get(item.kind or "", 1)
 
 
 def services_ready(client: Client) -> Condition:
