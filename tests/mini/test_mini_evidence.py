@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.mini.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 NODES = ["control-plane-0", "worker-0"]
 Intrude = Callable[[str, Path], Machine]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.mini.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 NODES = ["control-plane-0", "worker-0"]
 
