@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from tests.constellation_engine.components.conftest import Listener
 
-FETCH: Final = "from constellation_engine.components import Store; print(Store().fetch(['pause'])['pause'])"
+FETCH: Final = """
+import signal
+from constellation_engine.components import Store
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs these tests in the background may ignore it
+print(Store().fetch(["pause"])["pause"])
+"""
 COUNTING: Final = 'echo built >> "{log}"; exec "{go}" "$@"'
 HANGING: Final = 'echo half > "${{@: -2:1}}"; echo $$ > "{fifo}"; exec sleep 600'
 
