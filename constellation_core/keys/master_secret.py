@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attestation.errors import MalformedError
 from attestation.strict_json import load_object
 from constellation_core.errors import SecretFileError
-from constellation_core.keys.derivation import SECRET_SIZE
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, SECRET_SIZE, cluster_id, derive
 from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import MAX_SIZE, create_secret_file, read_secret_file
 
@@ -64,6 +64,10 @@ class MasterSecret:
         if isinstance(found, str):
             raise SecretFileError(f"{path} is no file of a master secret: {found}", hint="restore it from your backup")
         return found
+
+    def cluster_id(self, measurement_salt: bytes) -> bytes:
+        """Compute the ID of a cluster of this secret, 32 bytes: whoever lost the answer to Init has no other way."""
+        return cluster_id(derive(self.secret, self.salt, MEASUREMENT_SECRET), measurement_salt)
 
     def create(self, path: Path) -> None:
         """Write it to a new file, mode 0600.

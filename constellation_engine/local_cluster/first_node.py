@@ -24,7 +24,6 @@ from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.cluster_facts import API_ENDPOINT
 from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
 from constellation_core.join_config import ControlPlanes, JoinConfig
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import places
@@ -137,9 +136,8 @@ async def _ask(workspace: Workspace, port: int, report: Callable[[str], None]) -
     try:
         return await _ask_marked(workspace, port, Mark.UNMARKED, report)
     except PeerNotAcceptedError:
-        state, master = workspace.state, workspace.master_secret()
-        measurement_secret = derive(master.secret, master.salt, MEASUREMENT_SECRET)
-        return await _ask_marked(workspace, port, cluster_id(measurement_secret, state.measurement_salt), report)
+        mark = workspace.master_secret().cluster_id(workspace.state.measurement_salt)
+        return await _ask_marked(workspace, port, mark, report)
 
 
 async def _ask_marked(

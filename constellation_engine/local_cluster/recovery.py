@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
@@ -106,7 +105,7 @@ def order_of(
         policies=policies,
         key_material=KeyMaterial.of(chosen),
         recovery_secret=recovery_secret,
-        cluster_id=workspace.state.cluster_id or _cluster_id(chosen, workspace.state.measurement_salt),
+        cluster_id=workspace.state.cluster_id or chosen.cluster_id(workspace.state.measurement_salt),
     )
 
 
@@ -134,8 +133,3 @@ def keep(workspace: Workspace, recovery: Recovery, cluster: bytes) -> bool:
 
 def _machine(workspace: Workspace, name: str) -> Machine:
     return Machine(workspace.machines / name)
-
-
-def _cluster_id(master: MasterSecret, salt: bytes) -> bytes:
-    """Compute it: whoever lost the answer to Init has no other way to know it."""
-    return cluster_id(derive(master.secret, master.salt, MEASUREMENT_SECRET), salt)

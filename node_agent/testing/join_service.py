@@ -24,7 +24,7 @@ from attestation.variant import Variant
 from constellation_core.channel.http2 import current_peer
 from constellation_core.channel.server import AttestedServer
 from constellation_core.channel.verifier import PolicyVerifier
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, SSH_AUTHORITY, cluster_id, derive, state_disk
+from constellation_core.keys.derivation import MEASUREMENT_SECRET, SSH_AUTHORITY, derive, state_disk
 from constellation_core.keys.secret import Secret
 from constellation_core.ssh_authority import SshAuthority
 from constellation_proto import join_pb2
@@ -77,7 +77,7 @@ class FakeJoinService(JoinBase):
     @property
     def cluster_id(self) -> bytes:
         """What its nodes are marked with."""
-        return cluster_id(derive(self.master.secret, self.master.salt, MEASUREMENT_SECRET), self.salt)
+        return self.master.cluster_id(self.salt)
 
     async def IssueTicket(self, stream: Stream[join_pb2.IssueTicketRequest, join_pb2.Ticket]) -> None:  # noqa: N802
         """Let a machine in."""

@@ -37,7 +37,7 @@ from constellation_core.component_list import Component, ComponentList
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.client import KeyServiceClient
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
+from constellation_core.keys.derivation import cluster_id
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_core.keys.secret import Secret
 from constellation_core.names import KEY_SERVICE_AUDIENCE, NAMESPACE
@@ -176,7 +176,7 @@ class ThreeServices:
     @property
     def cluster_id(self) -> bytes:
         """What marks every node."""
-        return cluster_id(derive(self.master.secret, self.master.salt, MEASUREMENT_SECRET), MEASUREMENT_SALT)
+        return self.master.cluster_id(MEASUREMENT_SALT)
 
     def set_join_config(self, *, max: int = 3, policy: Policy = POLICY) -> None:  # noqa: A002
         """Say which machines may join."""

@@ -12,7 +12,6 @@ import pytest
 
 from attestation.policy import Policy
 from constellation_core.join_config import JoinConfig
-from constellation_core.keys.derivation import MEASUREMENT_SECRET, cluster_id, derive
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_engine.cluster import recovery
@@ -52,10 +51,7 @@ def master() -> MasterSecret:
 def order(master: MasterSecret) -> RecoveryOrder:
     """What an administrator of the cluster gives to its nodes."""
     policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
-    measurement_secret = derive(master.secret, master.salt, MEASUREMENT_SECRET)
-    return RecoveryOrder(
-        policies=[policy], key_material=KeyMaterial.of(master), cluster_id=cluster_id(measurement_secret, SALT)
-    )
+    return RecoveryOrder(policies=[policy], key_material=KeyMaterial.of(master), cluster_id=master.cluster_id(SALT))
 
 
 @pytest.fixture
