@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from constellation_core.cluster_facts import API_PORT
 from constellation_core.roles import Role
 from node_agent.image import Profile
 from node_agent.machine import Parts
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from node_agent.metadata.record import Metadata
     from node_agent.metadata.source import MetadataSource
     from node_agent.settings import Settings
-
-API_SERVER_PORT: Final = 6443
 
 
 class RealAssembly:
@@ -54,7 +53,7 @@ class RealAssembly:
         from node_agent.power import MachinePower
 
         settings = self._settings
-        serves = (API_SERVER_PORT, settings.init_port, settings.recover_port)
+        serves = (API_PORT, settings.init_port, settings.recover_port)
         opened = serves if metadata.role is Role.CONTROL_PLANE else ()
         if facts.profile is Profile.EMERGENCY:
             from node_agent.emergency_access import SSH_PORT

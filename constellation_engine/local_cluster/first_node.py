@@ -26,7 +26,7 @@ from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUn
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_engine.errors import BringUpError
-from constellation_engine.local_cluster.machines import places
+from constellation_engine.local_cluster.machines import LOOPBACK, places
 from constellation_engine.machines.reachability import listening
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 SERVICE_CIDR: Final = IPv4Network("10.96.0.0/12")
 POD_CIDR: Final = IPv4Network("10.244.0.0/16")
 
-_LOOPBACK: Final = "127.0.0.1"
 _CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
 _PAUSE: Final = 1.0
 
@@ -68,7 +67,7 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
         kubernetes_version=f"v{image.read_build().kubernetes}",
         components=[component.to_message() for component in image.read_manifest().components],
         endpoint=API_ENDPOINT,
-        certificate_sans=[_LOOPBACK, *(str(place.address) for place in places(workspace))],
+        certificate_sans=[LOOPBACK, *(str(place.address) for place in places(workspace))],
         service_cidr=str(SERVICE_CIDR),
         pod_cidr=str(POD_CIDR),
         join_config=join_config(workspace).to_yaml(),
@@ -77,18 +76,17 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
     return request
 
 
-async def initialise(workspace: Workspace, machine: Machine, *, report: Callable[[str], None], seconds: float) -> bool:
+async def initialise(workspace: Workspace, machine: Machine, *, report: Callable[[str], None], seconds: float) -> None:
     """Initialise the first node, and keep what it answers.
+
+    Nothing more is done where the answer to an earlier request was lost and the node was switched off since: it waits
+    for recovery then.
 
     Args:
         workspace: of the cluster.
         machine: that it runs on.
         report: told of progress.
         seconds: that all of it may take.
-
-    Returns:
-        Whether it answered. Else its answer to an earlier request was lost, and it was switched off since: it waits for
-        recovery.
 
     Raises:
         PeerNotAcceptedError: the machine did not boot the image.
@@ -106,7 +104,7 @@ async def initialise(workspace: Workspace, machine: Machine, *, report: Callable
                     if said != before:
                         report(f"waiting for the first node: {said}")
                     if await listening([ports.host_port("recover")]):
-                        return False
+                        return
                     await asyncio.sleep(_PAUSE)
                 else:
                     break
@@ -117,7 +115,6 @@ async def initialise(workspace: Workspace, machine: Machine, *, report: Callable
         ) from None
     workspace.initialised(done.cluster_id, reachable_from_here(done.kubeconfig, ports.host_port("api-server")))
     await _acknowledge(workspace, port, done.cluster_id)
-    return True
 
 
 async def _acknowledge(workspace: Workspace, port: int, mark: bytes) -> None:
@@ -127,7 +124,7 @@ async def _acknowledge(workspace: Workspace, port: int, mark: bytes) -> None:
         request_id=workspace.state.request_id, init_secret=workspace.init_secret().reveal()
     )
     with suppress(GRPCError, ChannelError, StreamTerminatedError, ProtocolError, OSError):
-        async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
+        async with attested_channel(LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
             await InitStub(channel).Acknowledge(message, timeout=_CONNECT)
 
 
@@ -144,7 +141,7 @@ async def _ask_marked(
     workspace: Workspace, port: int, mark: Mark | bytes, report: Callable[[str], None]
 ) -> init_pb2.Done:
     verifier = PolicyVerifier(policies=[workspace.image().policy()], mark=mark)
-    async with attested_channel(_LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
+    async with attested_channel(LOOPBACK, port, verifier=verifier, timeout=_CONNECT) as channel:
         report("the first node is genuine, and booted the image")
         try:
             return await _listen(InitStub(channel), request_of(workspace), report)
@@ -179,7 +176,7 @@ def reachable_from_here(kubeconfig: bytes, port: int) -> bytes:
         record = yaml.safe_load(kubeconfig)
         for cluster in record["clusters"]:
             server = urlsplit(cluster["cluster"]["server"])
-            cluster["cluster"]["server"] = f"{server.scheme}://{_LOOPBACK}:{port}"
+            cluster["cluster"]["server"] = f"{server.scheme}://{LOOPBACK}:{port}"
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise BringUpError(f"the first node answered with no kubeconfig: {error}") from None
     return yaml.safe_dump(record, sort_keys=False).encode()

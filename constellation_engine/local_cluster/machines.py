@@ -15,6 +15,7 @@ from constellation_core.names import VERIFICATION_NODE_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.manifests.network import JOIN_NODE_PORT
+from constellation_engine.cluster.recovery import RECOVER_PORT
 from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
 from constellation_engine.node_image.image_folder import ImageFile
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 SEGMENT: Final = IPv4Network("192.168.77.0/24")
 """Where machines reach one another: nothing that a cluster has inside (10.96.0.0/12, 10.213.0.0/16, 10.244.0.0/16)."""
 INIT_PORT: Final = 9000
-RECOVER_PORT: Final = 9999
 LOOPBACK: Final = "127.0.0.1"
 
 _FIRST: Final = {Role.CONTROL_PLANE: 11, Role.WORKER: 101}  # last byte of an address

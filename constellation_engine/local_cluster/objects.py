@@ -16,6 +16,7 @@ from constellation_core.conditions import Condition
 from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.manifests import manifests
+from constellation_engine.cluster.status_reading import is_running
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 from constellation_engine.node_image.image_folder import ImageFile
@@ -112,7 +113,7 @@ def pods_running(client: Client) -> Condition:
         waiting = [
             f"{pod.metadata.namespace}/{pod.metadata.name}"
             for pod in client.list(Pod, namespace="*")
-            if pod.metadata and not _is_running(pod)
+            if pod.metadata and not is_running(pod)
         ]
         return f"waiting for pods: {', '.join(waiting)}" if waiting else None
 
@@ -122,9 +123,3 @@ def pods_running(client: Client) -> Condition:
 def _is_ready(node: Node) -> bool:
     conditions = (node.status.conditions if node.status else None) or []
     return any(one.type == "Ready" and one.status == "True" for one in conditions)
-
-
-def _is_running(pod: Pod) -> bool:
-    if pod.status is None or pod.status.phase == "Succeeded":
-        return pod.status is not None
-    return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])

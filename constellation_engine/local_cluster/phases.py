@@ -176,10 +176,10 @@ class _Run:
                 progress=lambda endpoint, words: self.tell(f"{endpoint}: {words}"),
             )
         )
-        silent = [f"{node.name} ({node.failure})" for node in verdict.nodes if node.failure]
-        if not silent:
-            verdict.require()
-        return f"waiting for evidence: {', '.join(silent)}" if silent else None
+        if silent := [f"{node.name} ({node.failure})" for node in verdict.nodes if node.failure]:
+            return f"waiting for evidence: {', '.join(silent)}"
+        verdict.require()
+        return None
 
     def _machine(self, index: int) -> Machine:
         return Machine(self._workspace.machines / places(self._workspace)[index].name)

@@ -40,7 +40,7 @@ LEAST_STATE_DISK: Final = 2048  # MiB: images of containers are not on it, etcd,
 OVERHEAD: Final = 128  # MiB that QEMU takes beside the memory of its guest
 USUAL_IMAGE: Final = "qemu-vtpm-release"
 
-_CLOCK_SKEW: Final = timedelta(days=1)  # that a node allows
+_CLOCK_SKEW: Final = timedelta(days=1)  # of the clock that an image was made by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

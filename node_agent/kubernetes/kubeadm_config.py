@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from constellation_core.cluster_facts import API_PORT
 from constellation_core.roles import Role
 from node_agent.kubernetes import hardening
 from node_agent.kubernetes.paths import CONTAINERD_SOCKET, DISCOVERY, ENCRYPTION_CONFIGURATION, MEASURED, PATCHES
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from node_agent.parts import ClusterPlan, JoinPlan
 
 KUBEADM: Final = "kubeadm.k8s.io/v1beta4"
-API_SERVER_PORT: Final = 6443
 BRIEFLY: Final = "1s"
 """Lifetime of the token that kubeadm insists on making; the cluster deletes it."""
 
@@ -134,7 +134,7 @@ def _registration(name: str, mesh_address: IPv4Address) -> dict[str, Any]:
 
 
 def _local_endpoint(mesh_address: IPv4Address) -> dict[str, Any]:
-    return {"advertiseAddress": str(mesh_address), "bindPort": API_SERVER_PORT}
+    return {"advertiseAddress": str(mesh_address), "bindPort": API_PORT}
 
 
 def _names(plan: ClusterPlan) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import yaml
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
+from constellation_core.cluster_facts import API_PORT
 from constellation_core.errors import ConfigError
 from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.manifests import workloads
@@ -35,13 +36,12 @@ if TYPE_CHECKING:
     from attestation.variant import Variant
     from constellation_engine.cluster.manifests.manifest import Manifest
 
-API_SERVER_PORT: Final = 6443
 
 _BY_DIGEST: Final = re.compile(r"[a-z0-9]+([._:/-][a-z0-9._-]+)*@sha256:[0-9a-f]{64}")
 
 
 def manifests(
-    *, image: str, variant: Variant, wraps_keys: bool = False, api_server_port: int = API_SERVER_PORT
+    *, image: str, variant: Variant, wraps_keys: bool = False, api_server_port: int = API_PORT
 ) -> list[Manifest]:
     """Give all objects, in an order in which they can be created.
 
