@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,9 @@ class Follower:
         listing = self._client.list(self._kind, chunk_size=CHUNK, **self._where)
         self._take({self._key(found): self._known(found) async for found in listing})
         version = listing.resourceVersion
-        watch = self._client.watch(self._kind, resource_version=version, server_timeout=2 * WATCH, **self._where)
+        watch = self._client.watch(
+            self._kind, resource_version=version, server_timeout=math.ceil(2 * WATCH), **self._where
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH):
                 async for event, found in watch:

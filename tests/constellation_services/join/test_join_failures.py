@@ -178,10 +178,10 @@ async def test_a_request_that_runs_is_answered_before_the_end(empty_cluster: Clu
 
 @pytest.fixture
 def short_watches(empty_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "WATCH", 0.2)
-    monkeypatch.setattr(watching, "STALE", 0.6)
+    monkeypatch.setattr(watching, "WATCH", 0.5)
+    monkeypatch.setattr(watching, "STALE", 1.5)
     monkeypatch.setattr(watching, "_PAUSES", (0.1,))
-    empty_cluster.api_timeout = 0.3
+    empty_cluster.api_timeout = 1
 
 
 @pytest.mark.usefixtures("short_watches")

@@ -64,7 +64,7 @@ class Wire:
         finally:
             self.url = direct
             server.close()
-            proxy.end()
+            await proxy.end()
 
     def over(self, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
         """Put the wire over a transport."""
@@ -121,24 +121,37 @@ class Proxy:
         """Pass on what comes over new connections. Those that stalled say nothing for ever."""
         self.passes_new = True
 
-    def end(self) -> None:
+    async def end(self) -> None:
+        """Close all connections."""
         for connection in self._connections:
             connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
-        silent = self._silent
-        if not self.passes_new:
-            silent.set()
+        # Each of those that begin in silence has its own: `resume` is for all that come after it.
+        silent = self._silent if self.passes_new else _always()
         with suppress(OSError, asyncio.CancelledError):
             there_reader, there = await asyncio.open_connection(*self._server)
             try:
                 await asyncio.gather(_pass_on(reader, there, silent), _pass_on(there_reader, writer, silent))
             finally:
-                there.close()
-                writer.close()
+                await _close(there)
+        await _close(writer)
+
+
+def _always() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event) -> None:
