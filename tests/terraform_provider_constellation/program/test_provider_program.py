@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The program: what it says to people, what Terraform finds in it, and what it loads before Terraform has its answer."""
+"""The program: what it says to people, and what it does not load before Terraform has its answer."""
 
 from __future__ import annotations
 
