@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in the engine, as Terraform tells it.
+
+The provider raises nothing of its own but the framework's ProviderError and ArgumentError. Errors of the engine, of
+`constellation_core` and of `attestation` have one sentence and a hint: these become the detail.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from terraform_provider_constellation.plugin.api import ArgumentError, ProviderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def detail_of(error: Exception) -> str:
+    """Give the sentence of an error and its hint, as sentences."""
+    hint = getattr(error, "hint", "")
+    return " ".join(_sentence(text) for text in (str(error), hint) if text)
+
+
+@contextmanager
+def telling(summary: str, *, at: str = "") -> Iterator[None]:
+    """Tell the user what an operation of the engine says when it fails; any other exception is a mistake of ours.
+
+    Args:
+        summary: what did not work, without a full stop.
+        at: the attribute that it is about.
+
+    Raises:
+        ProviderError: the engine, the core or the verifier refused.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        raise ProviderError(summary, detail_of(error), at=at) from error
+
+
+@contextmanager
+def blaming(argument: str) -> Iterator[None]:
+    """Say of which argument of a function an error is.
+
+    Args:
+        argument: name of the parameter; nothing if several together are wrong.
+
+    Raises:
+        ArgumentError: the engine, the core or the verifier refused.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        raise ArgumentError(argument, detail_of(error)) from error
+
+
+def _is_ours(error: Exception) -> bool:
+    # Whoever gets here has loaded them already.
+    from attestation.errors import AttestationError  # noqa: PLC0415
+    from constellation_core.errors import CoreError  # noqa: PLC0415
+    from constellation_engine.errors import EngineError  # noqa: PLC0415
+
+    return isinstance(error, AttestationError | CoreError | EngineError)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith((".", "?", "!")) else ".")
