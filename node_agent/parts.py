@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from constellation_core.roles import Role
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
     from ipaddress import IPv4Address, IPv4Network
     from pathlib import Path
@@ -321,6 +322,14 @@ class Kubernetes(Protocol):
 
     async def start_kubelet(self, report: Report) -> None:
         """Start what an earlier boot has set up; finish it where that boot did not."""
+
+    async def keep_members(self, own: IPv4Address, news: asyncio.Event) -> None:
+        """Take control planes out of etcd that the cluster forgot, for as long as this runs.
+
+        Args:
+            own: address of this control plane in the mesh.
+            news: set when nodes came or went.
+        """
 
 
 # The machine

@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from attestation.errors import AttestationError
+from constellation_core.roles import Role
 from node_agent.addresses import own_addresses, set_addresses
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
@@ -29,8 +30,11 @@ from node_agent.parts import DiskKind
 from node_agent.phases import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from node_agent.device import NodeDevice
     from node_agent.metadata.record import Metadata
+    from node_agent.parts import Peer
     from node_agent.reporter import Reporter
     from node_agent.settings import Settings
 
@@ -172,9 +176,22 @@ class StateMachine:
             raise PermanentError("this node does not know its cluster")
         self._reporter.know(node=membership.name, role=membership.role.value, addresses=own_addresses())
         self._reporter.enter(Phase.SERVING, f"node of cluster {membership.short_id}")
+        news = asyncio.Event()
+
+        def learn(peers: Sequence[Peer]) -> None:
+            machine.learn_peers(peers)
+            news.set()
+
+        async with AsyncExitStack() as keeping:
+            if membership.role is Role.CONTROL_PLANE:
+                keep = machine.parts.kubernetes.keep_members(membership.mesh_address, news)
+                await keeping.enter_async_context(background(keep))
+            await self._follow(machine, learn)
+
+    async def _follow(self, machine: Machine, learn: Callable[[Sequence[Peer]], None]) -> None:
         while True:
             try:
-                await machine.parts.mesh.follow(self._settings.kubelet, machine.learn_peers)
+                await machine.parts.mesh.follow(self._settings.kubelet, learn)
             except Exception as error:  # noqa: BLE001 - what protects is in the kernel: a node that serves goes on
                 told = words(error) if isinstance(error, AgentError) else f"{type(error).__name__}: {error}"
                 self._reporter.note(f"mesh: {told}")

@@ -38,6 +38,7 @@ def forget_node(
 
     For machines that are gone for good: the machine is not told, and goes on for as long as its certificates hold.
     Another one may have its name, disk and mesh address afterwards. Kubernetes' own Node object stays.
+    Where it was a control plane, those that are left take it out of etcd.
 
     Shows what the cluster knows, and asks you, unless --identity says which machine you mean. Prints what was deleted.
     If it is interrupted, say it again.

@@ -44,6 +44,7 @@ class ControlPlane:
         pki: folder of keys and certificates, as kubeadm's `/etc/kubernetes/pki`.
         ca_file: certificate of the cluster's authority.
         url: of the API server.
+        etcd_port: where etcd serves clients, on loopback.
         kubectl: the program, of the API server's release.
     """
 
@@ -55,6 +56,7 @@ class ControlPlane:
         self._programs = programs
         self._ports = Ports(free_port(), free_port(), free_port())
         self.url = f"https://127.0.0.1:{self._ports.api_server}"
+        self.etcd_port = self._ports.etcd
         self._kubeconfigs = Kubeconfigs(directory / "users", self.url, self.ca_file, make_pki(self.pki))
         self._data = directory / "etcd"
         self._starter = resources.enter_context(Starter(directory))

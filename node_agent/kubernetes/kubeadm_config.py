@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from constellation_core.cluster_facts import API_PORT
+from constellation_core.networks import API_PORT
 from constellation_core.roles import Role
 from node_agent.kubernetes import hardening
 from node_agent.kubernetes.paths import CONTAINERD_SOCKET, DISCOVERY, ENCRYPTION_CONFIGURATION, MEASURED, PATCHES

@@ -39,6 +39,7 @@ from node_agent.programs import follow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from ipaddress import IPv4Address
 
     from constellation_core.component_list import Component
     from node_agent.kubernetes.setup import Setup
@@ -126,6 +127,12 @@ class Kubernetes:
         else:
             report(f"{found.kind} was not finished: it begins anew")
             await self._carry_out(found, report)
+
+    async def keep_members(self, own: IPv4Address, news: asyncio.Event) -> None:
+        """Take control planes out of etcd that the cluster forgot; see `node_agent.kubernetes.etcd_members`."""
+        from node_agent.kubernetes.etcd_members import keep_members  # noqa: PLC0415 - workers do not need it
+
+        await keep_members(own, news)
 
     def _check_components(self, wanted: Iterable[Component], kubernetes_version: str) -> None:
         measured = measured_components(self._components)

@@ -15,12 +15,13 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from node_agent.errors import TemporaryError
-from node_agent.network.api_server import SILENCE, RefusedError
+from node_agent.https import SILENCE, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from node_agent.network.api_server import ApiServer, Connection
+    from node_agent.https import Connection
+    from node_agent.network.api_server import ApiServer
 
 WATCH: Final = 60  # seconds that one watch lasts; the API server ends it
 SHORTEST: Final = 0.5  # seconds that one watch lasts at least, whatever the API server does

@@ -209,6 +209,8 @@ class FakeKubernetes:
         etcd: members that joined, as the cluster remembers them.
         plan: what it was set up with, last.
         running: whether a kubelet runs.
+        keeps_members: address of the control plane that keeps the members of etcd; None before it does.
+        looks: how often that was told of news.
     """
 
     moments: Moments
@@ -216,6 +218,8 @@ class FakeKubernetes:
     etcd: list[str] = field(default_factory=list)
     plan: ClusterPlan | JoinPlan | None = field(default=None, repr=False)
     running: bool = False
+    keeps_members: IPv4Address | None = None
+    looks: int = 0
 
     async def init(self, plan: ClusterPlan, report: Report) -> bytes:
         """Set up a cluster."""
@@ -250,6 +254,14 @@ class FakeKubernetes:
         else:
             await self._finish(report)
         await self.moments.come("kubernetes.start_kubelet done")
+
+    async def keep_members(self, own: IPv4Address, news: asyncio.Event) -> None:
+        """Remember who keeps them, and what is new."""
+        while True:
+            self.keeps_members = own
+            await news.wait()
+            news.clear()
+            self.looks += 1
 
     @property
     def _file(self) -> Path:

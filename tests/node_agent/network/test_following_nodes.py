@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constellation_core.testing.watching import until
+from node_agent import https
 from node_agent.errors import TemporaryError
-from node_agent.network import api_server, following
-from node_agent.network.api_server import Address, ApiServer, Connection, read_address
+from node_agent.https import Connection
+from node_agent.network import following
+from node_agent.network.api_server import ApiServer, read_address
 from node_agent.network.claims import PodRange
 from node_agent.network.following import Follower
 from tests.node_agent.network.fake_api_server import Kubelet, kubelet_of_fake_server
@@ -106,7 +108,7 @@ async def test_a_silent_watch_is_noticed(kubelet: Kubelet, monkeypatch: pytest.M
 
 
 async def test_a_silent_watch_is_given_up(kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_server, "SILENCE", 0.05)
+    monkeypatch.setattr(https, "SILENCE", 0.05)
     kubelet.server.silent = True
     async with following_nodes(kubelet) as follower:
         await until(lambda: follower.records == [])
@@ -165,7 +167,7 @@ async def test_another_authority_is_refused(kubelet: Kubelet, tmp_path: Path) ->
         theirs = json.loads(stranger.kubeconfig.read_text())
         record["clusters"][0]["cluster"]["server"] = theirs["clusters"][0]["cluster"]["server"]
         kubelet.kubeconfig.write_text(json.dumps(record))
-        with pytest.raises(TemporaryError, match="cannot connect to the API server"):
+        with pytest.raises(TemporaryError, match="API server: cannot connect"):
             async with ApiServer(kubelet.kubeconfig, kubelet.certificate).connection():
                 pass
     assert stranger.server.requests == []
@@ -215,7 +217,7 @@ async def answer(data: bytes) -> object:
     reader.feed_eof()
     loop = asyncio.get_running_loop()
     writer = asyncio.StreamWriter(Nowhere(), asyncio.StreamReaderProtocol(reader), reader, loop)
-    return await Connection(reader, writer, Address("host", 1, "")).get("/")
+    return await Connection(reader, writer, host="host:1", who="API server").get("/")
 
 
 BODY: Final = b'{"kind": "List", "items": []}'
@@ -254,6 +256,6 @@ def test_any_answer_is_read_or_refused(data: bytes) -> None:
 
 
 async def test_an_endless_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_server, "LARGEST", 10)
+    monkeypatch.setattr(https, "LARGEST", 10)
     with pytest.raises(TemporaryError, match="at most 10 bytes"):
         await answer(GOOD)

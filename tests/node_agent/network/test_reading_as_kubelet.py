@@ -20,7 +20,8 @@ from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.manifests.access import access
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
-from node_agent.network.api_server import ApiServer, RefusedError
+from node_agent.https import RefusedError
+from node_agent.network.api_server import ApiServer
 from node_agent.network.claims import Identity, PodRange
 from node_agent.network.following import Follower
 from node_agent.network.mesh import IDENTITIES, NODES

@@ -12,6 +12,7 @@ import pytest
 from grpclib import GRPCError, Status
 
 from constellation_core.keys.derivation import derive, state_disk
+from constellation_core.roles import Role
 from constellation_proto import init_pb2
 from constellation_proto.init_grpc import InitStub
 from node_agent.errors import PermanentError, TemporaryError
@@ -235,4 +236,21 @@ async def test_a_node_that_serves_goes_on_where_the_mesh_does_not_follow(
     async with worker.booted() as boot:
         await boot.until(lambda: boot.mesh.learnt, "a mesh that follows")
         assert boot.phases[-1] == Phase.SERVING
+    assert cluster.tickets
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_control_planes_see_to_the_members_of_etcd(
+    machine: FakeMachine, cluster: FakeJoinService, role: Role
+) -> None:
+    machine.write_metadata(name="node-3", role=role.value, peers=PEERS)
+    async with machine.booted() as boot:
+        await boot.until(lambda: boot.mesh.learnt, "a mesh that follows")
+        assert boot.mesh.learnt is not None
+        boot.mesh.learnt([])
+        if role is Role.CONTROL_PLANE:
+            await boot.until(lambda: boot.kubernetes.looks, "a look at the members of etcd")
+            assert boot.kubernetes.keeps_members == Membership.load(boot.settings.state).mesh_address
+        else:
+            assert boot.kubernetes.keeps_members is None
     assert cluster.tickets
