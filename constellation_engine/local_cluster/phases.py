@@ -17,11 +17,12 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.errors import ConditionTimeoutError
@@ -30,6 +31,7 @@ from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import first_node, objects, recovery
 from constellation_engine.local_cluster.machines import create_machine, places, verification_endpoints
 from constellation_engine.local_cluster.objects import NOT_YET
+from constellation_engine.local_cluster.workspace import STATE_FILE
 from constellation_engine.machines import Machine, machines
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT: Final = (
     1800.0  # seconds for each phase; two slow cores without virtualisation need 300 for the longest
 )
+_LOOK: Final = 0.5  # seconds between looks whether to go on
 _VERIFY: Final = 120.0  # seconds for each node: emulated TPMs share a host's cores
 
 
@@ -49,6 +52,10 @@ class Phase(StrEnum):
     SERVICES = "services"
     JOIN = "join"
     VERIFY = "verify"
+
+
+OF_CLUSTER: Final = (Phase.INIT, Phase.SERVICES, Phase.JOIN, Phase.VERIFY)
+"""What makes a cluster of machines that run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +78,29 @@ class Step:
 
 
 Report = Callable[[Step], None]
+T = TypeVar("T")
 
 
-def bring_up(workspace: Workspace, *, report: Report, timeout: float = DEFAULT_TIMEOUT) -> None:
+def _always() -> None:
+    pass
+
+
+def bring_up(
+    workspace: Workspace,
+    *,
+    report: Report,
+    timeout: float = DEFAULT_TIMEOUT,
+    phases: Sequence[Phase] = tuple(Phase),
+    go_on: Callable[[], None] = _always,
+) -> None:
     """Bring a cluster up, or further up.
 
     Args:
         workspace: of the cluster.
         report: told of every step; the workspace's log has them all.
         timeout: seconds for each phase.
+        phases: which of them, in order; the ones before must have come to their end once.
+        go_on: is asked now and then, and raises whatever shall end the run.
 
     Raises:
         MachineError: a machine cannot be made or started.
@@ -88,17 +109,18 @@ def bring_up(workspace: Workspace, *, report: Report, timeout: float = DEFAULT_T
         ClusterError: the API server refuses.
         ClusterNotAcceptedError: a node does not prove what it must.
     """
-    run = _Run(workspace, report, timeout)
-    for phase, work in (
-        (Phase.INFRASTRUCTURE, run.start_machines),
-        (Phase.INIT, run.initialise),
-        (Phase.SERVICES, run.apply_services),
-        (Phase.JOIN, run.wait_for_nodes),
-        (Phase.VERIFY, run.verify),
-    ):
+    run = _Run(workspace, report, timeout, go_on)
+    work = {
+        Phase.INFRASTRUCTURE: run.start_machines,
+        Phase.INIT: run.initialise,
+        Phase.SERVICES: run.apply_services,
+        Phase.JOIN: run.wait_for_nodes,
+        Phase.VERIFY: run.verify,
+    }
+    for phase in phases:
         run.phase = phase
         run.tell("begins")
-        work()
+        work[phase]()
         workspace.finish(phase)
         run.tell("done")
 
@@ -112,16 +134,21 @@ def tear_down(workspace: Workspace, *, report: Callable[[str], None]) -> None:
     for machine in machines(workspace.machines):
         report(f"removing {machine.name}")
         machine.destroy()
+    for entry in workspace.folder.iterdir():
+        if entry.name != STATE_FILE:  # goes last: whoever is interrupted finds a workspace, and removes the rest
+            remove = shutil.rmtree if entry.is_dir() else Path.unlink
+            remove(entry)
     shutil.rmtree(workspace.folder)
 
 
 class _Run:
     """One call of `bring_up`."""
 
-    def __init__(self, workspace: Workspace, report: Report, timeout: float) -> None:
+    def __init__(self, workspace: Workspace, report: Report, timeout: float, go_on: Callable[[], None]) -> None:
         self._workspace = workspace
         self._report = report
         self._timeout = timeout
+        self._go_on = go_on
         self._start = time.monotonic()
         self.phase = Phase.INFRASTRUCTURE
 
@@ -130,6 +157,7 @@ class _Run:
         entry = {"time": datetime.now(UTC).isoformat(), "phase": step.phase, "seconds": round(step.seconds, 3)}
         self._workspace.append_to_log(json.dumps({**entry, "text": step.text}))
         self._report(step)
+        self._go_on()
 
     def start_machines(self) -> None:
         for place in places(self._workspace):
@@ -139,16 +167,16 @@ class _Run:
     def initialise(self) -> None:
         workspace, first = self._workspace, self._machine(0)
         if not workspace.state.cluster_id:
-            asyncio.run(first_node.initialise(workspace, first, report=self.tell, seconds=self._timeout))
+            self._await(first_node.initialise(workspace, first, report=self.tell, seconds=self._timeout))
         self._wait(Condition("the API server answers", self._api_server_is_away, not_yet=NOT_YET))
 
     def _api_server_is_away(self) -> str | None:
         """Ask it. Control planes that all lost their power wait for what opens their disks: they get it."""
         if self._workspace.kubeconfig.exists() and objects.answers(objects.client_of(self._workspace)):
             return None
-        waiting = asyncio.run(recovery.waiting_control_planes(self._workspace))
+        waiting = self._await(recovery.waiting_control_planes(self._workspace))
         if waiting:
-            asyncio.run(recovery.recover(self._workspace, waiting, report=self.tell, seconds=self._timeout))
+            self._await(recovery.recover(self._workspace, waiting, report=self.tell, seconds=self._timeout))
         return "waiting for the API server"
 
     def apply_services(self) -> None:
@@ -167,7 +195,7 @@ class _Run:
 
     def _who_is_silent(self) -> str | None:
         """Verify all nodes. The way to a pod is there a moment after the pod is: who does not answer is asked again."""
-        verdict = asyncio.run(
+        verdict = self._await(
             verify_cluster(
                 verification_endpoints(self._workspace),
                 [self._workspace.image().policy()],
@@ -184,13 +212,31 @@ class _Run:
     def _machine(self, index: int) -> Machine:
         return Machine(self._workspace.machines / places(self._workspace)[index].name)
 
+    def _await(self, work: Coroutine[object, object, T]) -> T:
+        async def watched() -> T:
+            task = asyncio.ensure_future(work)
+            while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
+                try:
+                    self._go_on()
+                except BaseException:
+                    task.cancel()
+                    await asyncio.wait({task})
+                    raise
+            return task.result()
+
+        return asyncio.run(watched())
+
     def _wait(self, condition: Condition) -> None:
+        def check() -> str | Awaitable[str | None] | None:
+            self._go_on()
+            return condition.check()
+
         def progress(_name: str, said: str) -> None:
             if said:
                 self.tell(said)
 
         try:
-            wait_for([condition], timeout=self._timeout, progress=progress)
+            wait_for([replace(condition, check=check)], timeout=self._timeout, progress=progress)
         except ConditionTimeoutError as error:
             raise BringUpError(
                 str(error), hint="constellation mini status; repeating the command goes on where it was"
