@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from constellation_engine.node_image.targets import Profile
+from tests.conformance.images import conformance_images
 from tests.conformance.runner import Runner
+from tests.mini.cluster import Cluster
+from tests.node_image.built_images import kept_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tests.conformance.junit import Result
 
@@ -27,11 +31,21 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 @pytest.fixture(scope="session")
-def conformance_cluster() -> Path:
-    """The kubeconfig of a cluster whose nodes have the images of `conformance_images`."""
-    if VARIABLE not in os.environ:
-        pytest.skip(f"no cluster: {VARIABLE} does not name the kubeconfig of one")
-    return Path(os.environ[VARIABLE])
+def conformance_cluster(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of a cluster whose nodes have the images of `conformance_images`.
+
+    $CONSTELLATION_CONFORMANCE_KUBECONFIG names that of a cluster that is there, and stays.
+    """
+    if VARIABLE in os.environ:
+        yield Path(os.environ[VARIABLE])
+        return
+    image = kept_image(repository, Profile.RELEASE, name="conformance", containers=conformance_images())
+    made = Cluster.new(tmp_path_factory.mktemp("conformance") / "cluster", image)
+    try:
+        made.up()
+        yield made.folder / "kubeconfig"
+    finally:
+        made.run("mini", "down")
 
 
 @pytest.fixture(scope="session")

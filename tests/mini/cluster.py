@@ -104,7 +104,10 @@ class Cluster:
 
     def run(self, *words: str, check: bool = True, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run our command line on this cluster."""
-        command = [sys.executable, "-m", "constellation_cli", *words, "--workspace", str(self.folder)]
+        which = ["--workspace", str(self.folder)]
+        if words[0] in ("join-config", "nodes"):  # of any cluster, not of local ones alone
+            which = ["--kubeconfig", str(self.folder / "kubeconfig")]
+        command = [sys.executable, "-m", "constellation_cli", *words, *which]
         done = subprocess.run(command, capture_output=True, text=True, timeout=6 * UP, check=False)
         if check:
             said = f"{' '.join(words)}\n{done.stdout}\n{done.stderr[-8000:]}"

@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attestation.measured_boot.pe import parse_executable
@@ -51,11 +51,19 @@ KEY: Final = IMAGES / "image.key"
 UKI_PATH: Final = "::/EFI/BOOT/BOOTX64.EFI"
 
 
-def kept_image(repository: Path, profile: Profile) -> ImageFolder:
-    """Give an image of these sources, built now or before."""
-    place = IMAGES / f"{profile}-{digest_of(repository)[:16]}"
+def kept_image(repository: Path, profile: Profile, *, name: str = "", containers: Sequence[Path] = ()) -> ImageFolder:
+    """Give an image of these sources, built now or before.
+
+    Args:
+        repository: the sources.
+        profile: which of our images.
+        name: of what is added to it.
+        containers: archives of container images that are added to it.
+    """
+    kind = f"{profile}+{name}" if name else f"{profile}"
+    place = IMAGES / f"{kind}-{digest_of(repository)[:16]}"
     if not (place / ImageFile.BUILD).exists():
-        for old in IMAGES.glob(f"{profile}-*"):  # images, and logs of their builds
+        for old in IMAGES.glob(f"{kind}-*"):  # images, and logs of their builds
             if old.is_dir():
                 shutil.rmtree(old)
             else:
@@ -67,6 +75,7 @@ def kept_image(repository: Path, profile: Profile) -> ImageFolder:
             repository=repository,
             mirrors=machine_mirrors(),
             key=KEY,
+            containers=tuple(map(str, containers)),
         )
         build(place, request, report=_say)
     return ImageFolder.open(place)
