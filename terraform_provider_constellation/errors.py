@@ -23,6 +23,16 @@ def detail_of(error: Exception) -> str:
     return " ".join(_sentence(text) for text in (str(error), hint) if text)
 
 
+def is_told(error: Exception) -> bool:
+    """Whether an error is one that the user can do something about, and no mistake of ours."""
+    # Whoever gets here has loaded them already.
+    from attestation.errors import AttestationError  # noqa: PLC0415
+    from constellation_core.errors import CoreError  # noqa: PLC0415
+    from constellation_engine.errors import EngineError  # noqa: PLC0415
+
+    return isinstance(error, AttestationError | CoreError | EngineError)
+
+
 @contextmanager
 def telling(summary: str, *, at: str = "") -> Iterator[None]:
     """Tell the user what an operation of the engine says when it fails; any other exception is a mistake of ours.
@@ -37,7 +47,7 @@ def telling(summary: str, *, at: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_ours(error):
+        if not is_told(error):
             raise
         raise ProviderError(summary, detail_of(error), at=at) from error
 
@@ -55,18 +65,9 @@ def blaming(argument: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_ours(error):
+        if not is_told(error):
             raise
         raise ArgumentError(argument, detail_of(error)) from error
-
-
-def _is_ours(error: Exception) -> bool:
-    # Whoever gets here has loaded them already.
-    from attestation.errors import AttestationError  # noqa: PLC0415
-    from constellation_core.errors import CoreError  # noqa: PLC0415
-    from constellation_engine.errors import EngineError  # noqa: PLC0415
-
-    return isinstance(error, AttestationError | CoreError | EngineError)
 
 
 def _sentence(text: str) -> str:
