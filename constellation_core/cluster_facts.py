@@ -25,6 +25,12 @@ from constellation_core import component_list
 from constellation_core.errors import ConfigError
 from constellation_core.fields import Fields
 from constellation_core.keys.derivation import SECRET_SIZE
+from constellation_core.networks import (
+    DEFAULT_MESH_NETWORK,
+    DEFAULT_POD_NETWORK,
+    DEFAULT_SERVICE_NETWORK,
+    PREFIXES,
+)
 from constellation_core.strict_yaml import dump_yaml, load_yaml
 
 FACTS_VERSION: Final = 1
@@ -33,14 +39,6 @@ OBJECT_NAME: Final = "cluster"
 DATA_KEY: Final = "cluster.yaml"
 """Key of the file in it."""
 
-DEFAULT_MESH_NETWORK: Final = ipaddress.IPv4Network("10.213.0.0/16")
-API_ADDRESS: Final = DEFAULT_MESH_NETWORK[1]
-"""Address of the API in the mesh that no machine has: every node leads it to a control plane that serves."""
-API_PORT: Final = 6443
-API_ENDPOINT: Final = f"{API_ADDRESS}:{API_PORT}"
-DEFAULT_POD_NETWORK: Final = ipaddress.IPv4Network("10.244.0.0/16")
-DEFAULT_SERVICE_NETWORK: Final = ipaddress.IPv4Network("10.96.0.0/12")
-PREFIXES: Final = range(8, 29)  # a smaller network has no room for a cluster
 MAX_SIZE: Final = 16 * 1024  # bytes
 
 _KNOWN: Final = (

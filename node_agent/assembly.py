@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from constellation_core.cluster_facts import API_PORT
+from constellation_core.networks import API_PORT
 from constellation_core.roles import Role
 from node_agent.image import Profile
 from node_agent.machine import Parts

@@ -18,12 +18,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attestation.errors import AttestationError
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK, PREFIXES
 from constellation_core.component_list import Component, read_components
 from constellation_core.errors import ConfigError
 from constellation_core.join_config import JoinConfig
 from constellation_core.keys.derivation import SECRET_SIZE, canonical_uuid
 from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.networks import DEFAULT_MESH_NETWORK, POD_PREFIXES, SERVICE_PREFIXES
+from constellation_core.rules import CERTIFICATE_SANS
 from node_agent.clock import require_right_time
 from node_agent.errors import PermanentError
 
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
     from constellation_proto import init_pb2, join_pb2
 
-MOST_NAMES: Final = 32  # further names of the API server
-SMALLEST_PREFIXES: Final = {"service_cidr": 24, "pod_cidr": 22}  # room for a cluster
+SIZES: Final = {"service_cidr": SERVICE_PREFIXES, "pod_cidr": POD_PREFIXES}  # of networks
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION: Final = re.compile(r"v\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -192,8 +192,8 @@ def _host(text: str) -> str:
 
 
 def _hosts(texts: Sequence[str]) -> tuple[str, ...]:
-    if len(texts) > MOST_NAMES:
-        raise _wrong(f"at most {MOST_NAMES} names", len(texts))
+    if len(texts) not in CERTIFICATE_SANS:
+        raise _wrong(f"at most {CERTIFICATE_SANS[-1]} names", len(texts))
     return tuple(dict.fromkeys(map(_host, texts)))
 
 
@@ -207,8 +207,8 @@ def _endpoint(text: str) -> str:
 
 def _network(name: str, text: str) -> IPv4Network:
     network = IPv4Network(text)
-    if not network.is_private or network.prefixlen not in range(PREFIXES[0], SMALLEST_PREFIXES[name] + 1):
-        raise _wrong(f"a private network of at least /{SMALLEST_PREFIXES[name]}", text)
+    if not network.is_private or network.prefixlen not in SIZES[name]:
+        raise _wrong(f"a private network of at least /{SIZES[name][-1]}", text)
     return network
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.keys.derivation import KUBE_SECRETS, SECRET_SIZE, SSH_AUTHORITY
 from constellation_core.keys.opening import open_provider
+from constellation_core.networks import DEFAULT_MESH_NETWORK
 from constellation_proto import init_pb2
 from node_agent.loops import foreign_errors
 from node_agent.membership import ClusterKeys, Membership, keep_kubeconfig

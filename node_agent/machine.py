@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from constellation_core.cluster_facts import API_ENDPOINT
+from constellation_core.networks import API_ENDPOINT
 from constellation_core.roles import Role
 from node_agent.addresses import own_addresses
 from node_agent.errors import PermanentError

@@ -14,9 +14,9 @@ from datetime import UTC
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.component_list import Component
 from constellation_core.keys.secret import Secret
+from constellation_core.networks import DEFAULT_MESH_NETWORK
 from constellation_core.roles import Role
 from node_agent.clock import require_right_time
 from node_agent.errors import PermanentError

@@ -21,10 +21,10 @@ from grpclib.exceptions import ProtocolError, StreamTerminatedError
 from attestation.case import Mark
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
-from constellation_core.cluster_facts import API_ENDPOINT
 from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.networks import API_ENDPOINT
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import LOOPBACK, places
 from constellation_engine.machines.reachability import listening

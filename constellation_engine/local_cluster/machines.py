@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import bcrypt
 
-from constellation_core.cluster_facts import API_ENDPOINT, API_PORT
 from constellation_core.names import VERIFICATION_NODE_PORT
+from constellation_core.networks import API_ENDPOINT, API_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.manifests.network import JOIN_NODE_PORT

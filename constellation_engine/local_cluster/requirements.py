@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attestation.errors import AttestationError
 from constellation_core.errors import CoreError
+from constellation_core.rules import CPUS, MEMORY, STATE_DISK
 from constellation_engine.errors import EngineError, MachineError, RequirementError
 from constellation_engine.local_cluster.workspace import STATE_FILE, ClusterSpec
 from constellation_engine.machines import MachineState, machines
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from constellation_core.image_manifest import ImageManifest
 
 PROGRAMS: Final = (QEMU, "qemu-img", "swtpm", "swtpm_setup")
-LEAST_MEMORY: Final = 2048  # MiB of a machine; kubeadm wants 1700 for a control plane, beside kernel and agent
-LEAST_CPUS: Final = 2  # as kubeadm says of a control plane
-LEAST_STATE_DISK: Final = 2048  # MiB: images of containers are not on it, etcd, logs and volumes are
 OVERHEAD: Final = 128  # MiB that QEMU takes beside the memory of its guest
 USUAL_IMAGE: Final = "qemu-vtpm-release"
 
@@ -147,9 +145,9 @@ def _acceleration(report: Callable[[str], None]) -> Finding:
 def _sizes(spec: ClusterSpec) -> Iterator[Finding]:
     """See that a node fits into a machine: kubeadm would say so after minutes."""
     for name, unit, got, least in (
-        ("processors of a machine", "", spec.cpus, LEAST_CPUS),
-        ("memory of a machine", " MiB", spec.memory, LEAST_MEMORY),
-        ("state disk of a machine", " MiB", spec.state_disk, LEAST_STATE_DISK),
+        ("processors of a machine", "", spec.cpus, CPUS[0]),
+        ("memory of a machine", " MiB", spec.memory, MEMORY[0]),
+        ("state disk of a machine", " MiB", spec.state_disk, STATE_DISK[0]),
     ):
         fix = f"give each machine at least {least}{unit}"
         yield Finding(name=name, good=got >= least, found=f"{got}{unit}", fix="" if got >= least else fix)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attestation.errors import MalformedError
 from attestation.strict_json import load_object
+from constellation_core import rules
 from constellation_core.fields import Fields
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_core.keys.secret import Secret
@@ -38,14 +39,11 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 STATE_FILE: Final = "cluster.json"
-CONTROL_PLANES: Final = (1, 3, 5)
-MAX_WORKERS: Final = 32
 
 _KNOWN: Final = (
     *("version", "name", "uid", "image", "control_planes", "workers", "cpus", "memory", "state_disk"),
     *("request_id", "measurement_salt", "cluster_id", "finished"),
 )
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _HEX_32: Final = re.compile(r"([0-9a-f]{64})?")
 _MAX_SIZE: Final = 64 * 1024  # bytes
 
@@ -74,16 +72,15 @@ class ClusterSpec:
 
     def __post_init__(self) -> None:
         """Refuse what would fail after minutes."""
-        if not _NAME.fullmatch(self.name):
-            raise WorkspaceError(f"name of a cluster: expected letters, digits and hyphens, got {self.name!r:.80}")
-        if self.control_planes not in CONTROL_PLANES:
-            choices = ", ".join(map(str, CONTROL_PLANES))
+        if expected := rules.cluster_name(self.name):
+            raise WorkspaceError(f"name of a cluster: expected {expected}, got {self.name!r:.80}")
+        if expected := rules.control_planes(self.control_planes):
             raise WorkspaceError(
-                f"control planes: expected one of {choices}, got {self.control_planes}",
+                f"control planes: expected {expected}, got {self.control_planes}",
                 hint="an even number of etcd members survives no more than one fewer",
             )
-        if not 0 <= self.workers <= MAX_WORKERS:
-            raise WorkspaceError(f"workers: expected 0 to {MAX_WORKERS}, got {self.workers}")
+        if expected := rules.workers(self.workers):
+            raise WorkspaceError(f"workers: expected {expected}, got {self.workers}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +134,7 @@ class State:
         fields.version(VERSION)
         spec = ClusterSpec(
             image=Path(fields.any_text("image")),
-            name=fields.text("name", _NAME, "a DNS label"),
+            name=fields.text("name", rules.CLUSTER_NAME, "a DNS label"),
             **{
                 name: fields.whole_number(name, range(1 << 24), 0)
                 for name in ("control_planes", "workers", "cpus", "memory", "state_disk")

@@ -19,7 +19,7 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.cluster_facts import API_PORT
+from constellation_core.networks import API_PORT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

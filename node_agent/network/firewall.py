@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.cluster_facts import API_ADDRESS, API_PORT, DEFAULT_MESH_NETWORK
+from constellation_core.networks import API_ADDRESS, API_PORT, DEFAULT_MESH_NETWORK
 from node_agent.errors import PermanentError
 from node_agent.network.names import BRIDGE, INSIDE, MESH_INTERFACE, MESH_PORT, TABLE
 

@@ -18,8 +18,8 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.keys.derivation import mesh_psk
+from constellation_core.networks import DEFAULT_MESH_NETWORK
 from constellation_core.roles import Role
 from node_agent.errors import AgentError, PermanentError
 from node_agent.network import api_servers, endpoints, interface, keys, pod_network

@@ -17,9 +17,9 @@ import yaml
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
-from constellation_core.cluster_facts import API_PORT
 from constellation_core.errors import ConfigError
 from constellation_core.names import NAMESPACE
+from constellation_core.networks import API_PORT
 from constellation_engine.cluster.manifests import workloads
 from constellation_engine.cluster.manifests.access import access
 from constellation_engine.cluster.manifests.admission import admission_policies

@@ -29,10 +29,10 @@ from lightkube import ApiError
 from attestation.policy_fields import Register
 from attestation.variant import Variant
 from constellation_core.cluster_authority import ClusterAuthority
-from constellation_core.cluster_facts import DEFAULT_MESH_NETWORK
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.image_manifest import ImageManifest, sign
 from constellation_core.keys.derivation import MEASUREMENT_SECRET, SSH_AUTHORITY, derive, state_disk
+from constellation_core.networks import DEFAULT_MESH_NETWORK
 from constellation_core.roles import Role
 from constellation_core.ssh_authority import SshAuthority
 from constellation_core.testing.watching import until

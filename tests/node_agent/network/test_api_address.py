@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from constellation_core.cluster_facts import API_ADDRESS, API_PORT
+from constellation_core.networks import API_ADDRESS, API_PORT
 from node_agent.network.api_servers import MISSES, ApiServers, anybody
 from node_agent.network.firewall import Firewall
 from node_agent.network.nftables import Rules

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constellation_core.cluster_facts import API_ADDRESS
+from constellation_core.networks import API_ADDRESS
 from node_agent.errors import PermanentError
 from node_agent.network.firewall import Firewall, rules
 

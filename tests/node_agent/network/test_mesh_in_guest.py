@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from constellation_core.cluster_facts import API_ADDRESS, API_PORT
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.keys.secret import Secret
+from constellation_core.networks import API_ADDRESS, API_PORT
 from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from node_agent.errors import PermanentError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constellation_core.cluster_facts import API_ENDPOINT
 from constellation_core.keys.key_material import KeyMaterial
+from constellation_core.networks import API_ENDPOINT
 from constellation_core.roles import Role
 from constellation_proto import init_pb2, recover_pb2
 from constellation_proto.init_grpc import InitStub
