@@ -122,7 +122,20 @@ class Connection:
             RefusedError: the server says no.
             TemporaryError: as `get`.
         """
-        return await self._object_of("POST", target, json.dumps(record).encode())
+        return await self._object_of("POST", target, json.dumps(record).encode(), "application/json")
+
+    async def apply(self, target: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Have Kubernetes make an object, or make it what it should be: server-side apply.
+
+        Args:
+            target: path of the object, and query.
+            record: the object.
+
+        Raises:
+            RefusedError: the server says no.
+            TemporaryError: as `get`.
+        """
+        return await self._object_of("PATCH", target, json.dumps(record).encode(), "application/apply-patch+yaml")
 
     async def lines(self, target: str) -> AsyncIterator[dict[str, Any]]:
         """Give the objects of an answer as they come, one a line, until the server ends it.
@@ -144,19 +157,19 @@ class Connection:
         if rest:
             yield self._object(rest)
 
-    async def _object_of(self, method: str, target: str, content: bytes = b"") -> dict[str, Any]:
+    async def _object_of(self, method: str, target: str, content: bytes = b"", form: str = "") -> dict[str, Any]:
         body = bytearray()
-        async for chunk in self._request(method, target, content):
+        async for chunk in self._request(method, target, content, form):
             body += chunk
             if len(body) > LARGEST:
                 raise TemporaryError(f"{self._who}: expected at most {LARGEST} bytes of {target}, got more")
         return self._object(bytes(body))
 
-    async def _request(self, method: str, target: str, content: bytes = b"") -> AsyncIterator[bytes]:
+    async def _request(self, method: str, target: str, content: bytes = b"", form: str = "") -> AsyncIterator[bytes]:
         """Send a request and give the body of a good answer, piece by piece."""
         headers = [("Host", self._host), ("Accept", "application/json"), ("User-Agent", "constellation-node-agent")]
         if content:
-            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
+            headers += [("Content-Type", form), ("Content-Length", str(len(content)))]
         try:
             self._send(h11.Request(method=method, target=target, headers=headers))
             if content:
@@ -165,7 +178,7 @@ class Connection:
             response = await self._event()
             if not isinstance(response, h11.Response):
                 raise TemporaryError(f"{self._who}: it ended the connection")
-            if response.status_code != 200:  # noqa: PLR2004 - OK
+            if response.status_code not in (200, 201):  # OK, Created
                 raise RefusedError(await self._reason(response.status_code), response.status_code)
             while isinstance(event := await self._event(), h11.Data):
                 yield bytes(event.data)

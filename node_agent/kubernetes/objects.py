@@ -29,13 +29,12 @@ from constellation_core.cluster_facts import ClusterFacts
 from constellation_core.component_list import ComponentList
 from constellation_core.keys.secret import Secret
 from constellation_core.names import NAMESPACE
-from node_agent.errors import ProgramError
-from node_agent.kubernetes.paths import ADMIN, FIRST_OBJECTS, PROGRAMS
-from node_agent.programs import follow
+from node_agent.errors import PermanentError, TemporaryError
+from node_agent.kubernetes.administrator import administrator
+from node_agent.kubernetes.paths import FIRST_OBJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from node_agent.kubernetes.patience import Patience
     from node_agent.parts import ClusterPlan, OwnNode, Report
@@ -46,7 +45,6 @@ KEY_MATERIAL: Final = "key-material"
 FIELD_MANAGER: Final = "constellation"
 
 _PAUSE: Final = 1.0  # seconds between attempts
-_CACHE: Final = "/run/constellation/kubectl"  # what kubectl learns of the API server
 
 
 def first_objects(plan: ClusterPlan) -> Secret:
@@ -69,27 +67,39 @@ async def apply_objects(objects: Secret, *, patience: Patience, report: Report) 
         report: takes progress.
 
     Raises:
-        ProgramError: the API server does not take them within the time; says what it said last.
+        PermanentError: the API server does not take one within the time; says what it said last.
     """
     report("objects of this cluster")
-    await _insist([f"--filename={FIRST_OBJECTS}"], None, patience)
-    await _insist(["--filename=-"], objects, patience)
-
-
-async def _insist(arguments: list[str], objects: Secret | None, patience: Patience) -> None:
-    """Apply until it works: a kind that is new is served a moment later."""
-    command: list[str | Path] = [PROGRAMS / "kubectl", f"--kubeconfig={ADMIN}", f"--cache-dir={_CACHE}"]
-    command += ["apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", *arguments]
+    everything = [*_read(FIRST_OBJECTS.read_bytes()), *_read(objects.reveal())]
     end = time.monotonic() + 4 * patience.call_timeout
-    while True:
+    while everything:
         try:
-            await follow(command, time_limit=patience.call_timeout, stdin=objects)
-        except ProgramError:
+            await _apply(everything)
+        except TemporaryError as error:  # a kind that is new is served a moment later
             if time.monotonic() > end:
-                raise
+                raise PermanentError(f"objects of this cluster: {error}", hint=error.hint) from None
             await asyncio.sleep(_PAUSE)
-        else:
-            return
+
+
+async def _apply(objects: list[dict[str, Any]]) -> None:
+    """Write objects in their order; who is written leaves the list."""
+    async with administrator() as connection:
+        while objects:
+            await connection.apply(f"{_path(objects[0])}?fieldManager={FIELD_MANAGER}&force=true", objects[0])
+            objects.pop(0)
+
+
+def _read(documents: bytes) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(documents))
+
+
+def _path(record: Mapping[str, Any]) -> str:
+    """Give the path of an object (Kubernetes API concepts, "Resource URIs")."""
+    version, kind, metadata = record["apiVersion"], record["kind"].lower(), record["metadata"]
+    group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    space = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    kinds = f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+    return f"{group}{space}/{kinds}/{metadata['name']}"
 
 
 def _key_material(plan: ClusterPlan) -> dict[str, Any]:
