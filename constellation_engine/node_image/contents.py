@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from constellation_engine.node_image.build_record import BuildRecord
 
 OURS: Final = "usr/lib/constellation"
-PROGRAMS: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "kubeadm", "kubectl", "kubelet")
+PROGRAMS: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "kubeadm", "kubelet")
 PLUGINS: Final = ("bridge", "host-local", "loopback", "portmap")
 PACKAGES: Final = ("attestation", "constellation_core", "node_agent", "proto/constellation_proto")
 EXTRA: Final = "agent"  # of pyproject.toml

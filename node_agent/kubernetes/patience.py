@@ -46,7 +46,7 @@ class Patience(Enum):
 
     @property
     def call_timeout(self) -> float:
-        """Seconds for one short program, as kubectl."""
+        """Seconds for one short program, or one call of the API server."""
         return 30.0 * self.value
 
     @property
