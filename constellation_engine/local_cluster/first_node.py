@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.networks import API_ENDPOINT
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import LOOPBACK, places
+from constellation_engine.local_cluster.settings import read_settings
 from constellation_engine.machines.reachability import listening
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
@@ -38,15 +38,19 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
     from constellation_engine.machines import Machine
 
-SERVICE_CIDR: Final = IPv4Network("10.96.0.0/12")
-POD_CIDR: Final = IPv4Network("10.244.0.0/16")
-
 _CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
 _PAUSE: Final = 1.0
 
 
 def join_config(workspace: Workspace) -> JoinConfig:
-    """Say who may join: machines of the same image, and as many control planes as were asked for."""
+    """Say who may join: as the cluster's settings say, or the machines that were asked for, with the same image.
+
+    Raises:
+        ConfigError: what the settings say cannot be used.
+        UnknownImageError: the image is not there any more.
+    """
+    if chosen := read_settings(workspace).join_config:
+        return JoinConfig.from_yaml(chosen)
     image = workspace.image()
     return JoinConfig(
         image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
@@ -57,7 +61,7 @@ def join_config(workspace: Workspace) -> JoinConfig:
 
 def request_of(workspace: Workspace) -> init_pb2.InitRequest:
     """Write the request."""
-    state, image = workspace.state, workspace.image()
+    state, image, settings = workspace.state, workspace.image(), read_settings(workspace)
     request = init_pb2.InitRequest(
         request_id=state.request_id,
         init_secret=workspace.init_secret().reveal(),
@@ -67,9 +71,9 @@ def request_of(workspace: Workspace) -> init_pb2.InitRequest:
         kubernetes_version=f"v{image.read_build().kubernetes}",
         components=[component.to_message() for component in image.read_manifest().components],
         endpoint=API_ENDPOINT,
-        certificate_sans=[LOOPBACK, *(str(place.address) for place in places(workspace))],
-        service_cidr=str(SERVICE_CIDR),
-        pod_cidr=str(POD_CIDR),
+        certificate_sans=[LOOPBACK, *(str(place.address) for place in places(workspace)), *settings.certificate_sans],
+        service_cidr=str(settings.service_network),
+        pod_cidr=str(settings.pod_network),
         join_config=join_config(workspace).to_yaml(),
     )
     request.now.GetCurrentTime()

@@ -63,9 +63,14 @@ class Place:
 def places(workspace: Workspace) -> tuple[Place, ...]:
     """Give all machines that the cluster shall have, the first control plane first."""
     spec = workspace.state.spec
+    return places_of(spec.control_planes, spec.workers)
+
+
+def places_of(control_planes: int, workers: int) -> tuple[Place, ...]:
+    """Give the machines of a cluster of a size, the first control plane first."""
     return tuple(
         Place(f"{role}-{index}", role, SEGMENT[_FIRST[role] + index])
-        for role, number in ((Role.CONTROL_PLANE, spec.control_planes), (Role.WORKER, spec.workers))
+        for role, number in ((Role.CONTROL_PLANE, control_planes), (Role.WORKER, workers))
         for index in range(number)
     )
 

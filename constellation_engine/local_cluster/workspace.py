@@ -3,6 +3,7 @@
 """The folder of one cluster.
 
     cluster.json        what was asked for, and which phases are over
+    settings.json       what else the cluster was asked for, if it was (`settings`)
     master-secret.json  what every key of the cluster derives from
     init-secret         who knows it may initialise the first node
     kubeconfig          of an administrator, once there is a cluster
@@ -251,6 +252,35 @@ class Workspace:
             SecretFileError: it is missing, or others can use it.
         """
         return read_secret_file(self.folder / "init-secret")
+
+    def use_master_secret(self, chosen: MasterSecret) -> None:
+        """Let every key derive from a secret of the user's, instead of the one that was made with the folder.
+
+        Raises:
+            WorkspaceError: the cluster is initialised already, with another one.
+            SecretFileError: the one that is there is damaged, or others can use it.
+        """
+        if chosen == self.master_secret():
+            return
+        if self._state.cluster_id:
+            raise WorkspaceError(
+                f"{self.folder}: the cluster was initialised with another master secret",
+                hint="a cluster keeps its secret for life: give the one that it has, or make a new cluster",
+            )
+        draft = self.folder / "master-secret.json.new"
+        draft.unlink(missing_ok=True)  # of whoever was interrupted
+        chosen.create(draft)
+        draft.replace(self.folder / "master-secret.json")
+
+    def resize(self, workers: int) -> None:
+        """Ask for another number of workers. Machines follow: `bring_up` makes them, `remove_surplus` removes them.
+
+        Raises:
+            WorkspaceError: so many cannot be.
+        """
+        if workers != self._state.spec.workers:
+            self._state = replace(self._state, spec=replace(self._state.spec, workers=workers))
+            self.begin_again(("infrastructure", "join", "verify"))
 
     def finish(self, phase: str) -> None:
         """Remember that a phase is over."""
