@@ -8,6 +8,7 @@ The provider raises nothing of its own but the framework's ProviderError and Arg
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 
 def detail_of(error: Exception) -> str:
-    """Give the sentence of an error and its hint, as sentences."""
-    hint = getattr(error, "hint", "")
-    return " ".join(_sentence(text) for text in (str(error), hint) if text)
+    """Give what an error says, and its hint, as sentences; names and commands stay as they are written."""
+    message, hint = str(error), getattr(error, "hint", "")
+    if re.match("[a-z]+ ", message):
+        message = f"{message[0].upper()}{message[1:]}"
+    return _sentence(message) + (f" Hint: {_sentence(hint)}" if hint else "")
 
 
 def is_told(error: Exception) -> bool:
@@ -71,4 +74,4 @@ def blaming(argument: str) -> Iterator[None]:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith((".", "?", "!")) else ".")
+    return text if text.endswith((".", "?", "!")) else f"{text}."
