@@ -40,6 +40,7 @@ from constellation_cli.mini import status as mini_status
 from constellation_cli.nodes import approve, deny, forget, pending
 from constellation_cli.nodes import list as nodes
 from constellation_cli.policy import check, schema
+from constellation_cli.provider import install, package, uninstall
 from constellation_cli.services import build as services_image
 from constellation_cli.services import lock as services_lock
 from constellation_cli.services import manifests as services_manifests
@@ -197,6 +198,12 @@ _add(_services, "build", services_image.build_image, services_image.EXAMPLES)
 _add(_services, "lock", services_lock.lock_packages, services_lock.EXAMPLES)
 _add(_services, "manifests", services_manifests.print_manifests, services_manifests.EXAMPLES)
 app.add_typer(_services, name="services")
+
+_provider = _group("The Terraform provider: install it, pack it.")
+_add(_provider, "install", install.install_provider, install.EXAMPLES)
+_add(_provider, "uninstall", uninstall.uninstall_provider, uninstall.EXAMPLES)
+_add(_provider, "package", package.package_provider, package.EXAMPLES)
+app.add_typer(_provider, name="provider")
 
 
 def main() -> NoReturn:
