@@ -24,6 +24,7 @@ from attestation.policy import json_schema
 from constellation_cli.reference import reference
 from constellation_engine.cluster.manifests.first import PATH as FIRST_OBJECTS
 from constellation_engine.cluster.manifests.first import first_objects_file
+from terraform_provider_constellation.documentation import documentation
 
 NEWEST_PYTHON = "3.13"
 PROTO = Path("proto")
@@ -72,6 +73,7 @@ def generated_files() -> dict[str, str]:
         "docs/policy.schema.json": policy_schema(),
         "docs/cli.md": reference(),
         FIRST_OBJECTS: first_objects_file(),
+        **documentation(),
         **stubs(),
         **plugin_messages(),
     }
@@ -119,6 +121,7 @@ def generated(session: nox.Session) -> None:
 def generate(_session: nox.Session) -> None:
     """Write generated files anew."""
     for path, text in generated_files().items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")
 
 
