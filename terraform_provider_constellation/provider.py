@@ -16,6 +16,8 @@ from terraform_provider_constellation.functions.measurements_merge import measur
 from terraform_provider_constellation.functions.parse_evidence import parse_evidence
 from terraform_provider_constellation.functions.snp_launch_digest import snp_launch_digest
 from terraform_provider_constellation.plugin.api import Model, Provider
+from terraform_provider_constellation.resources.cluster import ClusterResource
+from terraform_provider_constellation.resources.join_config import JoinConfigResource
 from terraform_provider_constellation.resources.local_machines import LocalMachinesResource
 
 
@@ -32,7 +34,7 @@ class Constellation(Provider[Settings]):
     name = "constellation"
 
     def __init__(self) -> None:
-        self.resources = [LocalMachinesResource()]
+        self.resources = [ClusterResource(), JoinConfigResource(), LocalMachinesResource()]
         self.data_sources = [AttestationSource(), ImageSource(), NodeIdentitiesSource(), VerificationSource()]
         self.ephemeral_resources = [KubeconfigLease(), MasterSecretLease()]
         self.functions = [

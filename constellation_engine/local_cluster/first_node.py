@@ -51,6 +51,15 @@ def join_config(workspace: Workspace) -> JoinConfig:
     """
     if chosen := read_settings(workspace).join_config:
         return JoinConfig.from_yaml(chosen)
+    return image_join_config(workspace)
+
+
+def image_join_config(workspace: Workspace) -> JoinConfig:
+    """Say who may join where nobody says otherwise.
+
+    Raises:
+        UnknownImageError: the image is not there any more.
+    """
     image = workspace.image()
     return JoinConfig(
         image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),

@@ -125,6 +125,19 @@ def bring_up(
         run.tell("done")
 
 
+def wipe(workspace: Workspace, *, report: Callable[[str], None]) -> None:
+    """Remove a cluster, but not the place for it: machines, disks and secrets go, and the next `bring_up` begins anew.
+
+    Raises:
+        MachineError: a machine cannot be removed; the rest is kept then.
+        SecretFileError: new secrets cannot be written.
+    """
+    for machine in machines(workspace.machines):
+        report(f"removing {machine.name}")
+        machine.destroy()
+    workspace.renew()
+
+
 def tear_down(workspace: Workspace, *, report: Callable[[str], None]) -> None:
     """Remove a cluster: its machines, their disks, its secrets. What is not there any more is no reason to stop.
 

@@ -3,7 +3,7 @@
 r"""What a cluster is asked for besides its machines. `settings.json` in its workspace; without it, the usual.
 
     {"version": 1, "certificate_sans": ["mini.example"], "service_network": "10.96.0.0/12",
-     "pod_network": "10.244.0.0/16", "join_config": "version: 1\n…"}
+     "pod_network": "10.244.0.0/16", "join_config": "version: 1\n…", "master_secret": "version 1"}
 
 All but the join-config is decided when the first node is initialised, for as long as the cluster lives.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 SETTINGS_FILE: Final = "settings.json"
 
-_KNOWN: Final = ("version", "certificate_sans", "service_network", "pod_network", "join_config")
+_KNOWN: Final = ("version", "certificate_sans", "service_network", "pod_network", "join_config", "master_secret")
 _MAX_SIZE: Final = 2 * MAX_JOIN_CONFIG
 
 
@@ -43,12 +43,14 @@ class ClusterSettings:
         service_network: addresses of Services.
         pod_network: addresses of pods.
         join_config: who may join, YAML; empty for machines of the same image, and as many control planes as there are.
+        master_secret: what the user calls the master secret that they gave; empty where it was made with the workspace.
     """
 
     certificate_sans: tuple[str, ...] = ()
     service_network: IPv4Network = DEFAULT_SERVICE_NETWORK
     pod_network: IPv4Network = DEFAULT_POD_NETWORK
     join_config: str = ""
+    master_secret: str = ""
 
     def to_record(self) -> dict[str, Any]:
         """Give plain data."""
@@ -58,6 +60,7 @@ class ClusterSettings:
             "service_network": str(self.service_network),
             "pod_network": str(self.pod_network),
             "join_config": self.join_config,
+            "master_secret": self.master_secret,
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class ClusterSettings:
             service_network=IPv4Network(services),
             pod_network=IPv4Network(pods),
             join_config=fields.any_text("join_config"),
+            master_secret=fields.any_text("master_secret"),
         )
 
 

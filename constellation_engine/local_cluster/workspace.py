@@ -179,8 +179,7 @@ class Workspace:
             raise WorkspaceError(f"{folder} is there and holds no cluster", hint="name another folder: --workspace")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        MasterSecret.random().create(folder / "master-secret.json")
-        create_secret_file(folder / "init-secret", Secret(secrets.token_hex(32).encode()))
+        _make_secrets(folder)
         uid = uuid.uuid4()
         state = State(spec=spec, uid=str(uid), request_id=str(uuid.uuid4()), measurement_salt=secrets.token_bytes(32))
         workspace = cls(folder, state)
@@ -272,6 +271,24 @@ class Workspace:
         chosen.create(draft)
         draft.replace(self.folder / "master-secret.json")
 
+    def renew(self) -> None:
+        """Forget the cluster, for good: new secrets, and nothing of it is over. Its machines must be gone already.
+
+        Raises:
+            SecretFileError: a secret cannot be written.
+        """
+        self._state = replace(
+            self._state,
+            request_id=str(uuid.uuid4()),
+            measurement_salt=secrets.token_bytes(32),
+            cluster_id=b"",
+            finished=(),
+        )
+        self._save()
+        for name in ("kubeconfig", "settings.json", "master-secret.json", "init-secret"):
+            (self.folder / name).unlink(missing_ok=True)
+        _make_secrets(self.folder)
+
     def resize(self, workers: int) -> None:
         """Ask for another number of workers. Machines follow: `bring_up` makes them, `remove_surplus` removes them.
 
@@ -316,6 +333,11 @@ class Workspace:
                 f"{self.folder} is of another cluster: {'; '.join(differences)}",
                 hint="constellation mini down removes it; --workspace names another folder",
             )
+
+
+def _make_secrets(folder: Path) -> None:
+    MasterSecret.random().create(folder / "master-secret.json")
+    create_secret_file(folder / "init-secret", Secret(secrets.token_hex(32).encode()))
 
 
 def write_private(path: Path, content: bytes) -> None:

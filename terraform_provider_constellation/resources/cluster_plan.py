@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan of a cluster says: what cannot be is refused before anything happens, and what is wrong is repaired.
+
+A cluster keeps some things for life. To replace it would be the wrong answer to a small change, so that the plan says
+what to do instead.
+"""
+
+# ruff: noqa: PLC0415 - the engine is loaded by whoever needs it
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constellation_core import rules
+from terraform_provider_constellation.errors import telling
+from terraform_provider_constellation.objects.join_policy import same_join_config, written
+from terraform_provider_constellation.plugin.api import Change, ProviderError, is_known, set_unknown
+from terraform_provider_constellation.resources.cluster_elsewhere import is_elsewhere
+from terraform_provider_constellation.resources.node_image import where_image_is
+
+if TYPE_CHECKING:
+    from constellation_engine.local_cluster import Workspace
+    from terraform_provider_constellation.resources.cluster import Cluster
+
+NEW_MACHINES = (
+    "A cluster keeps it for life. For a new cluster make new machines: "
+    "`terraform apply -replace=constellation_local_machines.NAME`."
+)
+_FOR_LIFE = ("api_server_cert_sans", "network_config")
+_AFTERWARDS = ("nodes", "kubeconfig_path", "host", "cluster_ca_certificate", "out_of_cluster_endpoint")
+ARGUMENT = "argument"
+
+
+def plan(change: Change[Cluster]) -> None:
+    """Plan one."""
+    if change.replacements:
+        return
+    if change.prior is not None and is_elsewhere(change.prior.workspace):
+        change.warn("This provider cannot change the cluster", "; ".join(change.prior.problems), at="workspace")
+        return
+    workspace = _workspace(change.planned)
+    if workspace is not None:
+        _refuse_other_machines(change.config, workspace)
+        _refuse_other_secret(change.config, workspace)
+    if change.prior is not None and change.prior.cluster_id is not None:
+        _refuse_changes(change.planned, change.prior)
+    _plan_join_config(change, workspace)
+    if change.prior is not None:
+        _plan_repair(change.planned, change.prior)
+
+
+def _workspace(planned: Cluster) -> Workspace | None:
+    """Open the workspace, if it is there already."""
+    from constellation_engine.local_cluster import Workspace
+    from constellation_engine.local_cluster.workspace import STATE_FILE
+
+    if not is_known(planned, "workspace") or not (Path(planned.workspace) / STATE_FILE).exists():
+        return None
+    with telling("There are no machines for the cluster", at="workspace"):
+        return Workspace.open(Path(planned.workspace))
+
+
+def _refuse_other_machines(config: Cluster, workspace: Workspace) -> None:
+    from constellation_engine.local_cluster.machines import SEGMENT
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+    spec = workspace.state.spec
+    if is_known(config, "name") and config.name not in (None, spec.name):
+        _refuse("The machines are of another cluster", f"Expected {spec.name}, got {config.name}.", "name")
+    if is_known(config, "image") and config.image is not None:
+        folder = where_image_is(config.image).resolve()
+        if folder != spec.image:
+            _refuse("The machines boot another image", f"Expected {folder}, they boot {spec.image}.", "image")
+    if is_known(config, "network_config") and config.network_config is not None:
+        nodes = config.network_config.ip_cidr_node
+        if nodes not in (None, str(SEGMENT)):
+            _refuse("The machines have other addresses", f"Expected {SEGMENT}, got {nodes}.", "network_config")
+    if is_known(config, "kubernetes_version") and config.kubernetes_version is not None:
+        with telling("The image cannot be used", at="kubernetes_version"):
+            brought = f"v{ImageFolder.open(spec.image).read_build().kubernetes}"
+        wanted = rules.canonical_kubernetes_version(config.kubernetes_version)
+        if wanted != brought:
+            detail = (
+                f"Expected {wanted}, the image of the machines brings {brought}. Nodes have Kubernetes from their "
+                f"measured image: `constellation image build --kubernetes {wanted}` makes one with it. Then replace "
+                "the machines."
+            )
+            _refuse("The image brings another Kubernetes", detail, "kubernetes_version")
+
+
+def _refuse_other_secret(config: Cluster, workspace: Workspace) -> None:
+    """A cluster that is initialised keeps its secret. A write-only one was taken if its version is the same."""
+    from terraform_provider_constellation.resources.cluster_work import chosen_secret, is_taken
+
+    name = "master_secret" if config.master_secret is not None else "master_secret_wo"
+    if not workspace.state.cluster_id or not all(is_known(config, one) for one in (name, "master_secret_salt")):
+        return
+    with telling("The master secret cannot be read", at="workspace"):
+        chosen = chosen_secret(config, workspace)
+        if chosen is None or is_taken(config, workspace) or chosen == workspace.master_secret():
+            return
+    _refuse("The master secret cannot change", f"The cluster was initialised with another one. {NEW_MACHINES}", name)
+
+
+def _refuse_changes(planned: Cluster, prior: Cluster) -> None:
+    for name in _FOR_LIFE:
+        if is_known(planned, name) and getattr(planned, name) != getattr(prior, name):
+            _refuse(f"{name} cannot change", NEW_MACHINES, name)
+
+
+def _plan_join_config(change: Change[Cluster], workspace: Workspace | None) -> None:
+    """Plan what the join-config shall be; if the cluster has another one, that is a difference to repair."""
+    config, planned = change.config, change.planned
+    given = [name for name in ("join_config", "attestation", "control_planes") if _is_given(config, name)]
+    was_given = change.private.get("join_config") == ARGUMENT
+    change.private["join_config"] = ARGUMENT if given else ""
+    if not all(is_known(config, name) for name in given):
+        set_unknown(planned, "join_config")
+        return
+    with telling("The join-config cannot be used", at=given[0] if given else ""):
+        wanted = wanted_join_config(config, workspace, forget_argument=was_given and not given)
+    if wanted is None:
+        set_unknown(planned, "join_config")
+    elif not is_known(planned, "join_config") or not same_join_config(planned.join_config or "", wanted):
+        planned.join_config = wanted
+
+
+def wanted_join_config(config: Cluster, workspace: Workspace | None, *, forget_argument: bool) -> str | None:
+    """Say which machines shall join: by argument, else as the workspace says, else those of the image.
+
+    Args:
+        config: what the user wrote.
+        workspace: of the machines; None where there are none yet.
+        forget_argument: whether the workspace has it from an argument that is not there any more.
+
+    Returns:
+        The document; None where it is not known before there are machines.
+    """
+    from constellation_engine.local_cluster.first_node import image_join_config, join_config
+
+    if config.join_config is not None:
+        return config.join_config
+    if config.attestation is not None and (config.control_planes is not None or workspace is not None):
+        return written([config.attestation], config.control_planes or _usual_limits(workspace))
+    if workspace is None or config.attestation is not None:
+        return None
+    usual = image_join_config(workspace) if forget_argument else join_config(workspace)
+    if config.control_planes is None:
+        return usual.to_yaml()
+    from dataclasses import replace
+
+    from constellation_core.join_config import ControlPlanes
+
+    limits = ControlPlanes(max=config.control_planes.max, approval=config.control_planes.approval)
+    return replace(image_join_config(workspace), control_planes=limits).to_yaml()
+
+
+def _usual_limits(workspace: Workspace | None) -> Any:  # noqa: ANN401 - the model, or nothing
+    from terraform_provider_constellation.objects.join_policy import ControlPlaneLimits
+
+    return ControlPlaneLimits(max=workspace.state.spec.control_planes, approval=False) if workspace else None
+
+
+def _plan_repair(planned: Cluster, prior: Cluster) -> None:
+    """If anything is wrong or changes, apply brings the cluster to where all is well, or fails."""
+    is_well = prior.ready and is_known(planned, "nodes")
+    if is_well and planned == prior:
+        return
+    planned.ready, planned.reachable, planned.attested, planned.problems = True, True, True, []
+    for name in _AFTERWARDS:
+        set_unknown(planned, name)
+    if prior.cluster_id is None:
+        set_unknown(planned, "cluster_id")
+
+
+def _is_given(config: Cluster, name: str) -> bool:
+    return not is_known(config, name) or getattr(config, name) is not None
+
+
+def _refuse(summary: str, detail: str, at: str) -> None:
+    raise ProviderError(summary, detail, at=at)

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is there of a cluster: what its workspace says, and what its API server answers."""
+
+# ruff: noqa: PLC0415 - the engine is loaded by whoever needs it
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terraform_provider_constellation.errors import is_told, telling
+from terraform_provider_constellation.plugin.api import ProviderError
+from terraform_provider_constellation.resources.cluster import Cluster, ClusterNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lightkube import Client
+
+    from constellation_engine.cluster.status import ClusterStatus, NodeStatus
+    from constellation_engine.local_cluster import Workspace
+
+PATIENCE: Final = 15.0  # seconds for each answer of the API server: a plan shall not wait for long
+_NOT_OURS: Final = ("all pods run", "the API server answers")  # pods of users may do what they want
+
+
+def open_workspace(known: Cluster) -> Workspace:
+    """Open the workspace, unless it is of other machines.
+
+    Raises:
+        ProviderError: there is none, or it is of others.
+    """
+    from constellation_engine.local_cluster import Workspace
+
+    with telling("There are no machines for the cluster", at="workspace"):
+        workspace = Workspace.open(Path(known.workspace))
+    if known.uid not in (None, workspace.state.uid):
+        detail = f"Expected machines {known.uid}, {known.workspace} has {workspace.state.uid}."
+        raise ProviderError("The workspace is of other machines", detail, at="uid")
+    return workspace
+
+
+def look(known: Cluster) -> Cluster | None:
+    """Look at a cluster; None if its workspace is gone, or made anew, and the cluster with it."""
+    from constellation_engine.local_cluster import Workspace
+    from constellation_engine.local_cluster.workspace import STATE_FILE
+    from terraform_provider_constellation.resources import cluster_elsewhere
+
+    if cluster_elsewhere.is_elsewhere(known.workspace):
+        return cluster_elsewhere.described(known)
+    if not (Path(known.workspace) / STATE_FILE).exists():
+        return None
+    workspace = Workspace.open(Path(known.workspace))
+    if known.cluster_id is not None and workspace.state.cluster_id.hex() != known.cluster_id:
+        return None
+    return described(known, workspace)
+
+
+def described(known: Cluster, workspace: Workspace) -> Cluster:
+    """Write down what is there. Whatever does not answer is a problem, and no error."""
+    _describe_workspace(known, workspace)
+    known.nodes, known.reachable, known.attested = [], False, False
+    known.problems = list(_unfinished(workspace))
+    if workspace.state.cluster_id:
+        try:
+            _ask(known, workspace)
+        except Exception as error:
+            if not is_told(error):
+                raise
+            known.problems.append(f"the cluster cannot be asked: {error}")
+    known.ready = not known.problems
+    return known
+
+
+def _describe_workspace(known: Cluster, workspace: Workspace) -> None:
+    from constellation_core.networks import API_ENDPOINT
+    from constellation_engine.local_cluster.machines import places
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+    state = workspace.state
+    known.name, known.uid = state.spec.name, state.uid
+    if known.machines is None:
+        known.machines = [place.name for place in places(workspace)]
+    if known.kubernetes_version is None:
+        known.kubernetes_version = f"v{ImageFolder.open(state.spec.image).read_build().kubernetes}"
+    known.cluster_id = state.cluster_id.hex() or None
+    known.in_cluster_endpoint = API_ENDPOINT
+    if workspace.kubeconfig.exists():
+        _describe_way_in(known, workspace)
+
+
+def _describe_way_in(known: Cluster, workspace: Workspace) -> None:
+    from constellation_engine.cluster.credentials import read_credentials
+    from constellation_engine.local_cluster.way_to_api import keep_way_to_api
+
+    keep_way_to_api(workspace)
+    found = read_credentials(workspace.kubeconfig)
+    known.kubeconfig_path = str(workspace.kubeconfig)
+    known.host, known.cluster_ca_certificate = found.host, found.authority
+    known.out_of_cluster_endpoint = found.host.removeprefix("https://")
+
+
+def _unfinished(workspace: Workspace) -> Iterator[str]:
+    from constellation_engine.local_cluster.phases import OF_CLUSTER
+
+    left = [phase.value for phase in OF_CLUSTER if phase not in workspace.state.finished]
+    if left:
+        yield f"not done yet: {', '.join(left)}"
+
+
+def client_of(kubeconfig: Path) -> Client:
+    """Give a client of the API server that does not wait for long."""
+    import httpx2
+    from lightkube import Client, KubeConfig
+
+    config = KubeConfig.from_file(str(kubeconfig))
+    return Client(config=config, field_manager="constellation", timeout=httpx2.Timeout(PATIENCE), trust_env=False)
+
+
+def _ask(known: Cluster, workspace: Workspace) -> None:
+    from constellation_engine.cluster.join_config import show
+    from constellation_engine.cluster.status_reading import read_status
+    from constellation_engine.errors import ObjectNotFoundError
+
+    with client_of(workspace.kubeconfig) as client:
+        if other := _other_cluster(client, workspace):
+            known.problems.append(other)
+            return
+        known.reachable = True
+        status = read_status(client, datetime.now(UTC))
+        try:
+            known.join_config = show(client).text
+        except ObjectNotFoundError:
+            known.join_config = ""
+    _describe_nodes(known, workspace, status)
+
+
+def _other_cluster(client: Client, workspace: Workspace) -> str:
+    """Say why this is not the cluster that the workspace has the secrets of; nothing where it is."""
+    from lightkube.resources.core_v1 import ConfigMap
+
+    from constellation_core.cluster_facts import DATA_KEY, OBJECT_NAME, ClusterFacts
+    from constellation_core.names import NAMESPACE
+    from constellation_engine.cluster.api import asking
+    from constellation_engine.errors import ObjectNotFoundError
+
+    try:
+        with asking("read what is true of the cluster"):
+            found = client.get(ConfigMap, OBJECT_NAME, namespace=NAMESPACE)
+    except ObjectNotFoundError:
+        return f"the API server has no ConfigMap {OBJECT_NAME}: it is of another cluster, or somebody deleted it"
+    salt = ClusterFacts.from_yaml((found.data or {}).get(DATA_KEY, "")).measurement_salt
+    if salt != workspace.state.measurement_salt:
+        return "the API server is of another cluster: it has another measurement salt"
+    return ""
+
+
+def node_of(node: NodeStatus) -> ClusterNode:
+    """Write down a node."""
+    return ClusterNode(
+        name=node.name,
+        role=node.role,
+        ready=node.ready,
+        attested=bool(node.identity),
+        reason=node.reason or None,
+        kubernetes_version=node.kubernetes,
+    )
+
+
+def _describe_nodes(known: Cluster, workspace: Workspace, status: ClusterStatus) -> None:
+    from constellation_engine.local_cluster.machines import places
+
+    known.nodes = [node_of(node) for node in status.nodes]
+    known.attested = bool(known.nodes) and all(node.attested for node in known.nodes)
+    there = {node.name for node in status.nodes}
+    known.problems += [f"{place.name} is no node" for place in places(workspace) if place.name not in there]
+    known.problems += [
+        f"{one.name}: {one.missing}" for one in status.conditions() if not one.holds and one.name not in _NOT_OURS
+    ]
