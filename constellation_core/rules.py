@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONTROL_PLANES: Final = (1, 3, 5)
 """How many there may be: an even number of etcd members survives no more than one fewer."""
+CONTROL_PLANE_LIMITS: Final = range(1, 8)  # etcd does not recommend more than seven members
 WORKERS: Final = range(33)
 CPUS: Final = range(2, 256)  # kubeadm wants two for a control plane
 MEMORY: Final = range(2048, (1 << 20) + 1)  # MiB; kubeadm wants 1700 for a control plane, beside kernel and agent
@@ -56,6 +57,11 @@ def cluster_name(name: str) -> str | None:
 def control_planes(number: int) -> str | None:
     """Judge how many control planes there are."""
     return None if number in CONTROL_PLANES else f"one of {', '.join(map(str, CONTROL_PLANES))}"
+
+
+def control_plane_limit(number: int) -> str | None:
+    """Judge how many control planes a cluster lets in."""
+    return _between(number, CONTROL_PLANE_LIMITS)
 
 
 def workers(number: int) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RIGHT: list[tuple[Callable[[Any], str | None], list[Any]]] = [
     (rules.cluster_name, ["a", "mini", "prod-2", "0", "a" * 32]),
     (rules.control_planes, [1, 3, 5]),
+    (rules.control_plane_limit, [1, 7]),
     (rules.workers, [0, 32]),
     (rules.cpus, [2, 255]),
     (rules.memory, [2048, 1 << 20]),
@@ -40,6 +41,7 @@ RIGHT: list[tuple[Callable[[Any], str | None], list[Any]]] = [
 WRONG: list[tuple[Callable[[Any], str | None], list[Any], str]] = [
     (rules.cluster_name, ["", "-a", "a-", "A", "a_b", "a.b", "ä", "a\n", "a" * 33], "1 to 32 of a-z, 0-9 and - inside"),
     (rules.control_planes, [-1, 0, 2, 4, 7], "one of 1, 3, 5"),
+    (rules.control_plane_limit, [0, 8], "1 to 7"),
     (rules.workers, [-1, 33], "0 to 32"),
     (rules.cpus, [0, 1, 256], "2 to 255"),
     (rules.memory, [0, 2047, (1 << 20) + 1], "2048 to 1048576 MiB"),
