@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""How much of its memory the machine uses, for whoever looks at the console (proc_meminfo(5))."""
+"""How much memory the machine uses, and this program, for whoever looks at them (proc_meminfo(5), proc_pid_statm(5))."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -24,3 +25,11 @@ def memory_in_use(source: Path = Path("/proc/meminfo")) -> str:
         return f"{used // _KIB} of {sizes['MemTotal'] // _KIB} MiB"
     except (OSError, KeyError, ValueError):
         return ""
+
+
+def memory_of_program(source: Path = Path("/proc/self/statm")) -> int:
+    """Give the memory of this program, bytes; 0 where the kernel does not tell."""
+    try:
+        return int(source.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

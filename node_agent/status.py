@@ -17,6 +17,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from node_agent.memory import memory_of_program
 from node_agent.phases import Phase
 
 if TYPE_CHECKING:
@@ -114,6 +115,12 @@ class StatusServer:
             "# HELP constellation_node_uptime_seconds Seconds since power-on.",
             "# TYPE constellation_node_uptime_seconds counter",
             f"constellation_node_uptime_seconds {time.clock_gettime(time.CLOCK_BOOTTIME):.3f}",
+            "# HELP process_cpu_seconds_total Seconds of a processor that this program took.",
+            "# TYPE process_cpu_seconds_total counter",
+            f"process_cpu_seconds_total {time.process_time():.3f}",
+            "# HELP process_resident_memory_bytes Memory of this program.",
+            "# TYPE process_resident_memory_bytes gauge",
+            f"process_resident_memory_bytes {memory_of_program()}",
         ]
         return "\n".join(samples) + "\n"
 

@@ -199,6 +199,13 @@ async def test_metrics_say_when_each_phase_began(reporter: Reporter) -> None:
     assert any(line.startswith('constellation_node_phase_entered_seconds{phase="waiting"} ') for line in lines)
 
 
+async def test_metrics_say_what_the_agent_costs(reporter: Reporter) -> None:
+    async with asked(reporter, b"GET /metrics HTTP/1.1\r\n\r\n") as (_, body):
+        values = dict(line.split() for line in body.decode().splitlines() if line.startswith("process_"))
+    assert float(values["process_cpu_seconds_total"]) > 0
+    assert int(values["process_resident_memory_bytes"]) > 1 << 20
+
+
 @pytest.mark.parametrize("request_line", [b"POST /status HTTP/1.1", b"GET / HTTP/1.1", b"nonsense", b""])
 async def test_other_questions_get_no_answer(reporter: Reporter, request_line: bytes) -> None:
     async with asked(reporter, request_line + b"\r\n\r\n") as (head, _):

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from node_agent.memory import memory_in_use
+from node_agent.memory import memory_in_use, memory_of_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +34,10 @@ def test_what_is_not_told_is_not_said(tmp_path: Path, content: str) -> None:
 
 def test_this_machine_uses_some() -> None:
     assert memory_in_use().endswith(" MiB")
+
+
+@pytest.mark.parametrize(("content", "pages"), [("100 20 5 1 0 30 0\n", 20), ("", 0), ("100", 0), ("a b", 0), ("ü", 0)])
+def test_a_program_uses_the_pages_that_are_resident(tmp_path: Path, content: str, pages: int) -> None:
+    statm = tmp_path / "statm"
+    statm.write_text(content)
+    assert memory_of_program(statm) == pages * os.sysconf("SC_PAGE_SIZE")
