@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory the machine uses, and this program, for whoever looks at them (proc_meminfo(5), proc_pid_statm(5))."""
+"""How much memory the machine and this program use, for whoever looks at them: proc_meminfo(5), proc_pid_statm(5)."""
 
 from __future__ import annotations
 

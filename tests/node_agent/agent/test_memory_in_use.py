@@ -36,7 +36,7 @@ def test_this_machine_uses_some() -> None:
     assert memory_in_use().endswith(" MiB")
 
 
-@pytest.mark.parametrize(("content", "pages"), [("100 20 5 1 0 30 0\n", 20), ("", 0), ("100", 0), ("a b", 0), ("ü", 0)])
+@pytest.mark.parametrize("content, pages", [("100 20 5 1 0 30 0\n", 20), ("", 0), ("100", 0), ("a b", 0), ("ü", 0)])
 def test_a_program_uses_the_pages_that_are_resident(tmp_path: Path, content: str, pages: int) -> None:
     statm = tmp_path / "statm"
     statm.write_text(content)
