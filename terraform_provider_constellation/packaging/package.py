@@ -21,7 +21,6 @@ from terraform_provider_constellation.packaging.frozen import freeze
 from terraform_provider_constellation.packaging.release import Processor, Release
 from terraform_provider_constellation.packaging.required import require_to_pack
 
-DEFAULT_TIMEOUT: Final = 900.0  # seconds; 15 are enough on a quiet machine
 _MANIFEST: Final = {"version": 1, "metadata": {"protocol_versions": ["6.0"]}}
 
 
@@ -40,7 +39,7 @@ class Package:
     sums: Path
 
 
-def package(folder: Path, version: str, *, timeout: float = DEFAULT_TIMEOUT) -> Package:
+def package(folder: Path, version: str, *, timeout: float) -> Package:
     """Pack the provider of this environment.
 
     Args:
