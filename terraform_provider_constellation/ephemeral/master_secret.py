@@ -32,7 +32,7 @@ class MasterSecretChoice(Model):
     workspace: str | None = optional("Workspace of a cluster, to read its secret.")
     file: str | None = optional("File of a master secret, such as `master-secret.json` of a workspace.")
     master_secret: str = computed("The secret: 64 digits 0-9, a-f.", sensitive=True)
-    salt: str = computed("Its salt: 64 digits 0-9, a-f.", sensitive=True)
+    master_secret_salt: str = computed("Its salt: 64 digits 0-9, a-f.", sensitive=True)
 
     places = at_most_one_of("workspace", "file")
 
@@ -50,7 +50,7 @@ class MasterSecretLease(EphemeralResource[MasterSecretChoice]):
         ):
             found = _secret(config)
         config.master_secret = found.secret.reveal().hex()
-        config.salt = found.salt.hex()
+        config.master_secret_salt = found.salt.hex()
         return config
 
 

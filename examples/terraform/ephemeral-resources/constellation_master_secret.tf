@@ -7,7 +7,7 @@ ephemeral "constellation_master_secret" "new" {}
 locals {
   cluster_id = provider::constellation::cluster_id(
     ephemeral.constellation_master_secret.new.master_secret,
-    ephemeral.constellation_master_secret.new.salt,
+    ephemeral.constellation_master_secret.new.master_secret_salt,
     sha256("a salt of the cluster"),
   )
 }

@@ -84,7 +84,7 @@ def _page(provider: Provider[Any], folder: str, thing: Any, examples: Examples) 
     name, kind = thing.name, _KINDS[folder]
     lines = _head(f"{name} {kind} - {provider.name}", schema.schema.description)
     lines += [f"# {name} ({kind})", "", schema.schema.description]
-    if thing.deprecated:
+    if getattr(thing, "deprecated", ""):
         lines += ["", f"**Deprecated:** {thing.deprecated}"]
     lines += _example(examples.configuration(f"{folder}/{name}"))
     lines += _schema(schema)
