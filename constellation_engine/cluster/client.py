@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 import msgspec
+import yaml
 from lightkube import Client, KubeConfig
 from lightkube.core.exceptions import ConfigError as KubeconfigError
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0  # seconds for each answer
 
-_UNUSABLE: Final = (KubeconfigError, OSError, KeyError, TypeError, ValueError, AttributeError, httpx2.InvalidURL)
+_UNUSABLE: Final = (
+    *(KubeconfigError, yaml.YAMLError, msgspec.MsgspecError, httpx2.InvalidURL),
+    *(OSError, KeyError, TypeError, ValueError, AttributeError),  # of files, and of YAML of another shape
+)
 
 
 @contextmanager
