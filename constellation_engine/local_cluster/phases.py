@@ -185,8 +185,10 @@ class _Run:
 
     def _api_server_is_away(self) -> str | None:
         """Ask it. Control planes that all lost their power wait for what opens their disks: they get it."""
-        if self._workspace.kubeconfig.exists() and objects.answers(objects.client_of(self._workspace)):
-            return None
+        if self._workspace.kubeconfig.exists():
+            with objects.client_of(self._workspace) as client:
+                if objects.answers(client):
+                    return None
         waiting = self._await(recovery.waiting_control_planes(self._workspace))
         if waiting:
             self._await(recovery.recover(self._workspace, waiting, report=self.tell, seconds=self._timeout))

@@ -32,6 +32,7 @@ SETTINGS_FILE: Final = "settings.json"
 
 _KNOWN: Final = ("version", "certificate_sans", "service_network", "pod_network", "join_config", "master_secret")
 _MAX_SIZE: Final = 2 * MAX_JOIN_CONFIG
+_MAX_BRACKETS: Final = 16 * 1024  # they are counted in texts too: signed manifests have some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,9 @@ class ClusterSettings:
         Raises:
             MalformedError: it is not JSON, of another version, or a field is wrong or unknown.
         """
-        fields = Fields(load_object(document, SETTINGS_FILE, max_size=_MAX_SIZE, max_brackets=8), SETTINGS_FILE, _KNOWN)
+        fields = Fields(
+            load_object(document, SETTINGS_FILE, max_size=_MAX_SIZE, max_brackets=_MAX_BRACKETS), SETTINGS_FILE, _KNOWN
+        )
         fields.version(VERSION)
         sans = tuple(map(str, fields.entries("certificate_sans", rules.CERTIFICATE_SANS)))
         services, pods = fields.any_text("service_network"), fields.any_text("pod_network")

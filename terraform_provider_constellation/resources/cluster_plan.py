@@ -29,7 +29,8 @@ NEW_MACHINES = (
     "`terraform apply -replace=constellation_local_machines.NAME`."
 )
 _FOR_LIFE = ("api_server_cert_sans", "network_config")
-_AFTERWARDS = ("nodes", "kubeconfig_path", "host", "cluster_ca_certificate", "out_of_cluster_endpoint")
+_AFTERWARDS = ("nodes", "host", "out_of_cluster_endpoint")  # another control plane may lead to the API
+_ONCE = ("cluster_id", "kubeconfig_path", "cluster_ca_certificate")
 ARGUMENT = "argument"
 
 
@@ -169,10 +170,8 @@ def _plan_repair(planned: Cluster, prior: Cluster) -> None:
     if is_well and planned == prior:
         return
     planned.ready, planned.reachable, planned.attested, planned.problems = True, True, True, []
-    for name in _AFTERWARDS:
+    for name in (*_AFTERWARDS, *(name for name in _ONCE if getattr(prior, name) is None)):
         set_unknown(planned, name)
-    if prior.cluster_id is None:
-        set_unknown(planned, "cluster_id")
 
 
 def _is_given(config: Cluster, name: str) -> bool:

@@ -8,9 +8,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
+from constellation_core.cluster_objects import JoinRequestObject, NodeIdentityObject
+from constellation_core.conditions import Condition, wait_for
+from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.errors import MissingProgramError
+from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.machines import machines
 from constellation_engine.machines.firmware import find_ovmf
 from constellation_engine.machines.layout import Layout
@@ -19,10 +24,13 @@ from constellation_engine.testing.node_images import FakeImage
 from terraform_provider_constellation.plugin.testing import reattached
 from terraform_provider_constellation.provider import Constellation
 from tests.terraform_provider_constellation.plugin.tools import empty_configuration
+from tests.terraform_provider_constellation.resources.standing_cluster import IMAGE, StandingCluster
 from tests.terraform_provider_constellation.resources.workplace import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from constellation_engine.testing.control_plane import ControlPlane
 
 
 @pytest.fixture
@@ -70,3 +78,27 @@ def _machines(_tpm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines can be made; they get copies of one TPM, which takes most of the time that making one takes."""
     copy = "constellation_engine.machines.creation.manufacture"
     monkeypatch.setattr(copy, lambda layout: shutil.copytree(_tpm, layout.tpm_state))
+
+
+@pytest.fixture
+def standing(clean_cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> StandingCluster:
+    """A real API server for a cluster whose machines do not boot."""
+    cluster = StandingCluster(clean_cluster, None, [])
+    client = clean_cluster.client()
+    for definition in custom_resource_definitions():
+        client.apply(definition, field_manager="constellation")
+
+    def check() -> None:
+        for kind in (NodeIdentityObject, JoinRequestObject):
+            list(client.list(kind))
+
+    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
+    cluster.install(monkeypatch)
+    return cluster
+
+
+@pytest.fixture
+def workspace(terraform: Workplace) -> Workspace:
+    """Where machines would be."""
+    folder = IMAGE.write(terraform.folder / "image").path
+    return Workspace.create(terraform.folder / "cluster", ClusterSpec(image=folder.resolve(), workers=1))
