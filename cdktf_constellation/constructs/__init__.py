@@ -9,7 +9,8 @@
             machines = LocalMachines(self, model.LocalMachines("machines", workspace="lab", image=image.image))
             cluster = ConfidentialCluster(self, model.ConfidentialCluster.on(machines, "cluster"))
 
-Importing this starts Node.js, which the libraries run on.
+Importing this starts Node.js, which the libraries run on. `App`, `Construct` and `TerraformOutput` are those of the
+library that was found; what else it has, import from it, after this.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from cdktf_constellation.constructs.kinds import (
     LocalMachines,
     NodeImage,
 )
-from cdktf_constellation.constructs.typed import ConstellationStack
+from cdktf_constellation.constructs.typed import App, ConstellationStack, Construct, TerraformOutput
 
 __all__ = [
+    "App",
     "AttestationPolicy",
     "ClusterVerification",
     "ConfidentialCluster",
     "ConstellationStack",
+    "Construct",
     "LocalMachines",
     "NodeImage",
+    "TerraformOutput",
 ]

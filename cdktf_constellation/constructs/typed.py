@@ -19,9 +19,14 @@ from cdktf_constellation.model.configuration import PROVIDER, provider_requireme
 
 if TYPE_CHECKING:
     import cdktn as library
+    from cdktn import App, TerraformOutput
     from constructs import Construct
 else:
     library = load_library()
+    App, TerraformOutput = library.App, library.TerraformOutput
+    from constructs import Construct  # which the library has started Node.js for
+
+__all__ = ["App", "ConstellationStack", "Construct", "DescribedData", "DescribedResource", "TerraformOutput", "library"]
 
 B = TypeVar("B", bound=Block)
 
