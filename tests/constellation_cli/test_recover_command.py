@@ -5,27 +5,23 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING
 
 import bcrypt
 import pytest
 import yaml
 
-from attestation.policy import Policy
-from constellation_core.join_config import JoinConfig
-from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
 from constellation_engine.testing.node_images import FakeImage
-from constellation_proto import init_pb2, join_pb2
 from constellation_proto.init_grpc import InitStub
 from node_agent import later_boot
 from node_agent.phases import Phase
 from node_agent.testing import parts
-from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS, FakeMachine
+from node_agent.testing.init_request import fake_init_request
+from node_agent.testing.machine import MEASUREMENTS, FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,27 +65,11 @@ async def node(tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyP
     async with machine.booted() as boot:
         await boot.reached(Phase.WAITING)
         async with boot.administrator(boot.init_port) as channel:
-            await InitStub(channel).Init(init_request(workspace))
+            await InitStub(channel).Init(
+                fake_init_request(workspace.master_secret(), salt=workspace.state.measurement_salt, secret=INIT_SECRET)
+            )
         await boot.reached(Phase.SERVING)
     return machine
-
-
-def init_request(workspace: Workspace) -> init_pb2.InitRequest:
-    policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
-    return init_pb2.InitRequest(
-        request_id=str(uuid.uuid4()),
-        init_secret=INIT_SECRET,
-        key_material=KeyMaterial.of(workspace.master_secret()).to_message(),
-        measurement_salt=workspace.state.measurement_salt,
-        cluster_name="mini",
-        kubernetes_version=KUBERNETES,
-        components=[join_pb2.Component(**component) for component in COMPONENTS],
-        endpoint="127.0.0.1:6443",
-        certificate_sans=["127.0.0.1"],
-        service_cidr="10.96.0.0/16",
-        pod_cidr="10.244.0.0/16",
-        join_config=JoinConfig(explicit=(policy,)).to_yaml(),
-    )
 
 
 async def test_a_control_plane_comes_back_and_its_kubeconfig_is_kept(

@@ -4,23 +4,21 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import bcrypt
 import pytest
 
 from attestation.policy import Policy
-from constellation_core.join_config import JoinConfig
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.master_secret import MasterSecret
 from constellation_engine.cluster import recovery
 from constellation_engine.cluster.recovery import RecoveryOrder
-from constellation_proto import init_pb2, join_pb2
 from constellation_proto.init_grpc import InitStub
 from node_agent import later_boot, loops
 from node_agent.phases import Phase
-from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS, FakeMachine
+from node_agent.testing.init_request import fake_init_request
+from node_agent.testing.machine import MEASUREMENTS, FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,7 +62,7 @@ def control_plane(tmp_path: Path, master: MasterSecret) -> Callable[[str], Await
         async with machine.booted() as boot:
             await boot.reached(Phase.WAITING)
             async with boot.administrator(boot.init_port) as channel:
-                await InitStub(channel).Init(_init_request(master))
+                await InitStub(channel).Init(fake_init_request(master, salt=SALT, secret=INIT_SECRET))
             await boot.reached(Phase.SERVING)
         return machine
 
@@ -74,21 +72,3 @@ def control_plane(tmp_path: Path, master: MasterSecret) -> Callable[[str], Await
 @pytest.fixture
 async def machine(control_plane: Callable[[str], Awaitable[FakeMachine]]) -> FakeMachine:
     return await control_plane("control-0")
-
-
-def _init_request(master: MasterSecret) -> init_pb2.InitRequest:
-    policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
-    return init_pb2.InitRequest(
-        request_id=str(uuid.uuid4()),
-        init_secret=INIT_SECRET,
-        key_material=KeyMaterial.of(master).to_message(),
-        measurement_salt=SALT,
-        cluster_name="mini",
-        kubernetes_version=KUBERNETES,
-        components=[join_pb2.Component(**component) for component in COMPONENTS],
-        endpoint="127.0.0.1:6443",
-        certificate_sans=["127.0.0.1"],
-        service_cidr="10.96.0.0/16",
-        pod_cidr="10.244.0.0/16",
-        join_config=JoinConfig(explicit=(policy,)).to_yaml(),
-    )

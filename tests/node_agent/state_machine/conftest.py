@@ -4,25 +4,24 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import bcrypt
 import pytest
 
-from attestation.policy import Policy
-from constellation_core.join_config import JoinConfig
-from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.keys.master_secret import MasterSecret
-from constellation_proto import init_pb2, join_pb2
 from node_agent import first_boot, joining, later_boot, loops
 from node_agent import machine as machine_module
+from node_agent.testing.init_request import fake_init_request
 from node_agent.testing.join_service import FakeJoinService
-from node_agent.testing.machine import COMPONENTS, KUBERNETES, MEASUREMENTS, FakeMachine
+from node_agent.testing.machine import FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from constellation_proto import init_pb2
 
 PEERS = [{"name": "control-9", "role": "control-plane", "addresses": ["127.0.0.1"]}]
 INIT_SECRET = b"correct horse battery staple"
@@ -73,22 +72,4 @@ async def cluster(join_service: FakeJoinService, machine: FakeMachine) -> AsyncI
 
 @pytest.fixture
 def init_request(master: MasterSecret) -> Callable[..., init_pb2.InitRequest]:
-    def make(**changes: Any) -> init_pb2.InitRequest:  # noqa: ANN401 - as the message says
-        policy = Policy.from_mapping({"variant": "qemu-vtpm", "measurements": MEASUREMENTS})
-        fields: dict[str, Any] = {
-            "request_id": str(uuid.uuid4()),
-            "init_secret": INIT_SECRET,
-            "key_material": KeyMaterial.of(master).to_message(),
-            "measurement_salt": SALT,
-            "cluster_name": "mini",
-            "kubernetes_version": KUBERNETES,
-            "components": [join_pb2.Component(**component) for component in COMPONENTS],
-            "endpoint": "127.0.0.1:6443",
-            "certificate_sans": ["localhost", "127.0.0.1"],
-            "service_cidr": "10.96.0.0/16",
-            "pod_cidr": "10.244.0.0/16",
-            "join_config": JoinConfig(explicit=(policy,)).to_yaml(),
-        }
-        return init_pb2.InitRequest(**(fields | changes))
-
-    return make
+    return partial(fake_init_request, master, salt=SALT, secret=INIT_SECRET)
