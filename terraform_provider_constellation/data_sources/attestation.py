@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from terraform_provider_constellation.errors import telling
 from terraform_provider_constellation.objects.attestation import Attestation, attestation_of, rest_of
-from terraform_provider_constellation.objects.words import json_object
+from terraform_provider_constellation.objects.words import base64_text, json_object, public_key_pem, tcb_versions
 from terraform_provider_constellation.plugin.api import (
     Call,
     DataSource,
@@ -29,8 +29,8 @@ class SignedImage(Model):
     """What of an image is read: the object that `constellation_image` gives has it all."""
 
     manifest: str = required("Its `measurements.json`, byte for byte.")
-    signature: str = required("Signature of that, base64.")
-    public_key: str | None = optional("Whose signatures its nodes believe, PEM.")
+    signature: str = required("Signature of that, base64.", validators=[base64_text])
+    public_key: str | None = optional("Whose signatures its nodes believe, PEM.", validators=[public_key_pem])
 
 
 class Acceptance(Model):
@@ -46,11 +46,14 @@ class Acceptance(Model):
 
     image: SignedImage | None = optional("The image: `data.constellation_image.NAME.image`.")
     manifest: str | None = optional("Instead of an image: its `measurements.json`, byte for byte.")
-    signature: str | None = optional("Signature of the manifest, base64.")
-    public_key: str | None = optional("Who builds images that are trusted: ECDSA P-256, PEM.")
+    signature: str | None = optional("Signature of the manifest, base64.", validators=[base64_text])
+    public_key: str | None = optional(
+        "Who builds images that are trusted: ECDSA P-256, PEM.", validators=[public_key_pem]
+    )
     minimum_tcb: dict[str, int] | None = optional(
         "Least security version of each component: `bootloader`, `tee`, `snp`, `microcode` of SEV-SNP; `module`, "
-        "`microcode`, `pce`, `qe` of TDX."
+        "`microcode`, `pce`, `qe` of TDX.",
+        validators=[tcb_versions],
     )
     extra_policy: str | None = optional(
         'What else the policy says, JSON: `jsonencode({ products = ["Genoa"], … })`. See the page on policies.',

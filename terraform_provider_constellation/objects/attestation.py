@@ -11,7 +11,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from terraform_provider_constellation.plugin.api import Model, optional, required
+from terraform_provider_constellation.objects.words import (
+    base64_text,
+    json_object,
+    launch_digests,
+    public_key_pem,
+    register_names,
+    register_value,
+    tcb_versions,
+    variant_name,
+)
+from terraform_provider_constellation.plugin.api import Model, optional, required, together
 
 if TYPE_CHECKING:
     from attestation.policy import Policy
@@ -21,26 +31,32 @@ if TYPE_CHECKING:
 class Measurement(Model):
     """What is expected of one register."""
 
-    expected: str = required("Value of the register, hexadecimal.")
+    expected: str = required("Value of the register, hexadecimal.", validators=[register_value])
     warn_only: bool = optional("Whether another value is a warning, and no reason to refuse.", default=False)
 
 
 class Attestation(Model):
     """What is acceptable on one platform."""
 
-    variant: str = required("The platform, such as `qemu-vtpm`.")
+    variant: str = required("The platform, such as `qemu-vtpm`.", validators=[variant_name])
     measurements: dict[str, Measurement] | None = optional(
-        "Registers by name: PCRs `0` to `23` of a TPM; `mrtd`, `rtmr0` to `rtmr3` of TDX."
+        "Registers by name: PCRs `0` to `23` of a TPM; `mrtd`, `rtmr0` to `rtmr3` of TDX.",
+        validators=[register_names],
     )
-    launch_digests: list[str] | None = optional("Launch digests, hexadecimal; one of them must be the machine's.")
+    launch_digests: list[str] | None = optional(
+        "Launch digests, hexadecimal; one of them must be the machine's.", validators=[launch_digests]
+    )
     minimum_tcb: dict[str, int] | None = optional(
-        "Least security version of each component: `bootloader`, `tee`, `snp`, `microcode` of SEV-SNP."
+        "Least security version of each component: `bootloader`, `tee`, `snp`, `microcode` of SEV-SNP.",
+        validators=[tcb_versions],
     )
-    extra_policy: str | None = optional("Everything else that the policy says, JSON (docs/policy.md).")
+    extra_policy: str | None = optional("Everything else that the policy says, JSON.", validators=[json_object])
     image: str | None = optional("Name and version of the image, as signed.")
     manifest: str | None = optional("The signed `measurements.json`, byte for byte.")
-    signature: str | None = optional("Its signature, base64.")
-    public_key: str | None = optional("Whose signature it is: ECDSA P-256, PEM.")
+    signature: str | None = optional("Its signature, base64.", validators=[base64_text])
+    public_key: str | None = optional("Whose signature it is: ECDSA P-256, PEM.", validators=[public_key_pem])
+
+    signed = together("manifest", "signature", "public_key")
 
 
 def policy_of(given: Attestation) -> Policy:

@@ -87,7 +87,7 @@ def test_a_changed_manifest_is_an_error(terraform: Terraform, image: ImageFolder
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((OF_IMAGE, 'public_key = "no key"'), "expected a public key of ECDSA P-256 in PEM"),
+        ((OF_IMAGE, 'public_key = "no key"'), "Expected a public key of ECDSA P-256 in PEM"),
         ((OF_IMAGE, "minimum_tcb = { snp = 1 }"), "minimum_tcb has no effect on qemu-vtpm"),
         ((OF_IMAGE, "extra_policy = jsonencode({ surprise = 1 })"), "unknown field 'surprise'"),
         ((OF_IMAGE, 'extra_policy = jsonencode({ variant = "qemu-snp" })'), "policy for qemu-snp cannot go with"),
