@@ -84,7 +84,7 @@ def _problem(misfit: Misfit, *, hidden: bool) -> Problem:
         return Problem(
             "Invalid value", f"Expected {misfit.expected}. What came is sensitive and not shown.", misfit.path
         )
-    shown = _text(misfit.value)
+    shown = _text(untyped(misfit.value))
     return Problem("Invalid value", f"Expected {misfit.expected}, got {shown}.", misfit.path)
 
 
