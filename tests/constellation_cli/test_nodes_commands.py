@@ -11,7 +11,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
 import pytest
 import yaml
 from lightkube.models.coordination_v1 import LeaseSpec
@@ -20,10 +19,9 @@ from lightkube.resources.coordination_v1 import Lease
 from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
 from constellation_core.names import NAMESPACE
 from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from constellation_engine.testing.kinds import serve_our_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,15 +40,7 @@ PATIENCE: Final = 20.0  # seconds
 @pytest.fixture(scope="module")
 def kinds(control_plane: ControlPlane) -> None:
     """Our kinds of objects are served."""
-    client = control_plane.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        for kind in (NodeIdentityObject, JoinRequestObject):
-            list(client.list(kind))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
+    serve_our_kinds(control_plane.client())
 
 
 @pytest.fixture

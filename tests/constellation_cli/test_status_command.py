@@ -13,7 +13,6 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import httpx2
 import pytest
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
@@ -21,11 +20,9 @@ from lightkube.resources.core_v1 import Node
 from constellation_cli import watching
 from constellation_cli.output import OutputFormat
 from constellation_cli.status_record import Look
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.cluster.status import NamedCondition
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
+from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
 
 if TYPE_CHECKING:
@@ -43,14 +40,7 @@ PATIENCE: Final = 50.0  # seconds; a busy machine takes long to import
 def cluster(clean_cluster: ControlPlane) -> ControlPlane:
     """A cluster that knows our kinds of objects, and one node that never reported."""
     client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        for kind in (NodeIdentityObject, JoinRequestObject):
-            list(client.list(kind))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
+    serve_our_kinds(client)
     client.create(Node(metadata=ObjectMeta(name="worker-1")))
     return clean_cluster
 

@@ -8,18 +8,16 @@ import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
 import pytest
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
+from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
+from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
 from constellation_services.testing.verified_node import CLUSTER_ID, OTHER_CLUSTER_ID, POLICY, node_tpm, serving_node
 
@@ -171,14 +169,7 @@ async def test_without_the_list_of_nodes_nothing_is_accepted(
 @pytest.fixture
 def known(clean_cluster: ControlPlane) -> ControlPlane:
     """A cluster that knows two nodes, and who joined under their names."""
-    client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        list(client.list(NodeIdentityObject))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
+    serve_our_kinds(clean_cluster.client())
     return clean_cluster
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lightkube import ApiError, Client
+from lightkube import Client
 
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
+from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from constellation_engine.testing.kinds import serve_our_kinds
 
 if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane
@@ -21,15 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def kinds(control_plane: ControlPlane) -> None:
     """Our kinds of objects are served."""
-    client = control_plane.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        for kind in (NodeIdentityObject, JoinRequestObject):
-            list(client.list(kind))
-
-    wait_for([Condition("our kinds of objects are served", check, (ApiError,))], timeout=30)
+    serve_our_kinds(control_plane.client())
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.errors import ConfigError
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.cluster.members import Member, read_members
 from constellation_engine.errors import ClusterError
+from constellation_engine.testing.kinds import serve_our_kinds
 
 if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane
@@ -90,11 +90,7 @@ def attested(name: str) -> NodeIdentity:
 
 def test_a_cluster_says_which_nodes_it_has(clean_cluster: ControlPlane) -> None:
     client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-        client.wait(
-            type(definition), str(definition.metadata and definition.metadata.name), for_conditions=["Established"]
-        )
+    serve_our_kinds(client)
     addresses = [NodeAddress(type=kind, address=where) for kind, where in ADDRESSES]
     for name in ("kubernetes-only", "both"):
         client.create(Node(metadata=ObjectMeta(name=name)))

@@ -13,7 +13,7 @@ import pytest
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.roles import Role
 from constellation_engine.cluster.manifests.access import access
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from constellation_engine.testing.kinds import serve_our_kinds
 from node_agent.errors import TemporaryError
 from node_agent.kubernetes.etcd_members import Etcd, retire_forgotten
 from node_agent.network.api_server import ApiServer
@@ -32,9 +32,9 @@ OTHER: Final = IPv4Address("10.213.1.2")
 def cluster(clean_cluster: ControlPlane) -> ControlPlane:
     """An API server with our kinds and rights, and a node."""
     client = clean_cluster.client()
-    for manifest in (*custom_resource_definitions(), *access(wraps_keys=False)):
+    serve_our_kinds(client)
+    for manifest in access(wraps_keys=False):
         client.apply(manifest, field_manager="test")
-    clean_cluster.run_kubectl("wait", "--for=condition=Established", "crd/nodeidentities.constellation.dev")
     register(clean_cluster, "control-plane-0", OWN)
     return clean_cluster
 

@@ -19,7 +19,7 @@ from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
 from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.manifests.access import access
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
+from constellation_engine.testing.kinds import serve_our_kinds
 from node_agent.https import RefusedError
 from node_agent.network.api_server import ApiServer
 from node_agent.network.claims import Identity, PodRange
@@ -44,9 +44,9 @@ MERGE: Final = PatchType.MERGE
 def cluster(clean_cluster: ControlPlane) -> ControlPlane:
     """An API server with our kinds and our rights."""
     client = clean_cluster.client()
-    for manifest in (*custom_resource_definitions(), *access(wraps_keys=False)):
+    serve_our_kinds(client)
+    for manifest in access(wraps_keys=False):
         client.apply(manifest, field_manager="test")
-    clean_cluster.run_kubectl("wait", "--for=condition=Established", "crd/nodeidentities.constellation.dev")
     return clean_cluster
 
 
