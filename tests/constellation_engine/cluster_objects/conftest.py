@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lightkube import Client
 
 from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.roles import Role
 from constellation_engine.testing.kinds import serve_our_kinds
 
 if TYPE_CHECKING:
+    from lightkube import Client
+
     from constellation_engine.testing.control_plane import ControlPlane
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from ipaddress import IPv4Address
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane
 
 OWN: Final = IPv4Address("127.0.0.1")  # where the only member of a test's etcd is
-OTHER: Final = IPv4Address("10.213.1.2")
+OTHERS: Final = (IPv4Address(f"10.213.1.{number}") for number in count(2))
 
 
 @pytest.fixture
@@ -59,13 +60,17 @@ def server(cluster: ControlPlane, tmp_path: Path) -> ApiServer:
 
 @pytest.fixture
 async def other(etcd: Etcd) -> AsyncIterator[IPv4Address]:
-    """Another member: it has no vote yet, so that the one which runs can go on alone."""
+    """Another member: it has no vote yet, so that the one which runs can go on alone.
+
+    Each has an address of its own: etcd takes in no member again that it removed within the same second.
+    """
+    address = next(OTHERS)
     async with etcd.connection() as connection:
-        wanted = {"peerURLs": [f"https://{OTHER}:2380"], "isLearner": True}
+        wanted = {"peerURLs": [f"https://{address}:2380"], "isLearner": True}
         added = await connection.post("/v3/cluster/member/add", wanted)
-    yield OTHER
+    yield address
     async with etcd.connection() as connection:
-        if OTHER in await addresses(etcd):
+        if address in await addresses(etcd):
             await connection.post("/v3/cluster/member/remove", {"ID": added["member"]["ID"]})
 
 
