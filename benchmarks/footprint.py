@@ -33,17 +33,18 @@ print(time.process_time() - start)
 
 def import_rows(rounds: int) -> Iterator[Row]:
     """Processor time to import the library, and with it what verifies; the bare interpreter is not counted."""
-    milliseconds = _import_milliseconds("attestation", rounds)
+    milliseconds = import_milliseconds("attestation", rounds)
     yield Row(
         what="import attestation",
         ours=f"{milliseconds:.1f} ms",
         promises=(Promise(f"≤ {IMPORT_TARGET} ms", kept=milliseconds <= IMPORT_TARGET),),
     )
-    milliseconds = _import_milliseconds("attestation.snp.verify", rounds)
+    milliseconds = import_milliseconds("attestation.snp.verify", rounds)
     yield Row(what="import attestation.snp.verify, with cryptography", ours=f"{milliseconds:.1f} ms")
 
 
-def _import_milliseconds(module: str, rounds: int) -> float:
+def import_milliseconds(module: str, rounds: int) -> float:
+    """Processor time to import a module, or several with commas between them, in a fresh process."""
     program = _TIMED_IMPORT.format(module=module)
     with TemporaryDirectory() as cache:  # compiled beforehand, as installers leave it
         environment = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache}

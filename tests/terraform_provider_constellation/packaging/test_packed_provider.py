@@ -32,6 +32,7 @@ TREE = (
     *("attestation", "components", "constellation_cli", "constellation_core", "constellation_engine"),
     *("proto", "terraform_provider_constellation"),
 )
+CLUSTER = 'resource "constellation_cluster" "x" {\n  workspace = "/nowhere/cluster"\n}\n'
 PACKED = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
@@ -72,7 +73,7 @@ class TestPacked:
             names = archive.namelist()
             assert str(repository).encode() not in archive.read(RELEASE.program)
         assert {"licences/python/LICENSE.txt", "licences/grpclib/LICENSE.txt"} <= {*names}
-        assert not [name for name in names if ".dist-info" in name]
+        assert {name.rpartition("/")[2] for name in names if ".dist-info" in name} == {"METADATA"}
         assert not [name for name in names if name.startswith(tuple(f"licences/{foreign}/" for foreign in FOREIGN))]
 
     def test_another_place_gives_the_same_bytes(self, packed: Path, repository: Path, tmp_path: Path) -> None:
@@ -90,6 +91,21 @@ class TestPacked:
         assert mirror.install_archive(packed).replaced
         assert user.init().returncode == 0
         assert user.schema() == expected
+
+    def test_it_has_the_engine(self, packed: Path, user: User) -> None:
+        Mirror.of_user(user.tool).install_archive(packed)
+        assert user.init().returncode == 0
+        (user.folder / "cluster.tf").write_text(CLUSTER, encoding="utf-8")
+        done = user.run("plan", "-no-color")
+        assert "Plan: 1 to add" in done.stdout, done.stderr
+
+    def test_a_mirror_of_zips_serves_it(self, packed: Path, user: User) -> None:
+        mirror = user.folder / "mirror" / user.tool.registry / "constellation-kubernetes" / "constellation"
+        mirror.mkdir(parents=True)
+        shutil.copy(packed, mirror)
+        installation = f'filesystem_mirror {{\n    path = "{user.folder / "mirror"}"\n  }}'
+        (user.folder / "tool.rc").write_text(f"provider_installation {{\n  {installation}\n}}\n", encoding="utf-8")
+        assert user.init().returncode == 0
 
     def test_it_computes(self, packed: Path, user: User) -> None:
         Mirror.of_user(user.tool).install_archive(packed)
