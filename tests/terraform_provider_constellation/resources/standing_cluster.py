@@ -24,6 +24,7 @@ from constellation_core.names import NAMESPACE
 from constellation_core.networks import API_ENDPOINT
 from constellation_core.roles import Role
 from constellation_engine.cluster.join_config import put
+from constellation_engine.local_cluster import phases
 from constellation_engine.local_cluster.first_node import join_config
 from constellation_engine.local_cluster.machines import places
 from constellation_engine.node_image.packages import ContainerImage
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane
 
 PHASES = "constellation_engine.local_cluster.phases"
+START_MACHINES = phases._Run.start_machines  # for tests that have real ones
 IMAGE = FakeImage(packages=replace(PACKAGES, containers=(ContainerImage(SERVICES, f"sha256:{'3f' * 32}"),)))
 ABOUT = {
     "kubeletVersion": "v1.36.4",
