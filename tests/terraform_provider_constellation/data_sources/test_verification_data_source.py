@@ -6,45 +6,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
 import pytest
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
-from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
 from constellation_engine.testing.node_images import FakeImage
-from constellation_services.testing.verified_node import CLUSTER_ID, OTHER_CLUSTER_ID, POLICY, node_tpm, serving_node
+from constellation_services.testing.verified_node import CLUSTER_ID, OTHER_CLUSTER_ID, POLICY, serving_node
+from tests.terraform_provider_constellation.known_nodes import NAMES, let_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from attestation.testing.swtpm import Swtpm
     from constellation_engine.testing.control_plane import ControlPlane
     from tests.terraform_provider_constellation.real_terraform import Terraform
 
-NAMES: Final = ("control-plane-0", "worker-0")
 OUTPUT: Final = 'output "a" {\n  value = data.constellation_verification.a\n}\n'
-
-
-@pytest.fixture(scope="module")
-def tpms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Swtpm, ...]]:
-    """TPMs of two nodes of the cluster."""
-    if shutil.which("swtpm") is None:
-        pytest.skip("the program swtpm is not installed (Debian: swtpm)")
-    folders = [tmp_path_factory.mktemp("tpm") for _ in NAMES]
-    with node_tpm(folders[0], CLUSTER_ID) as one, node_tpm(folders[1], CLUSTER_ID) as other:
-        yield one, other
 
 
 @asynccontextmanager
@@ -53,38 +35,6 @@ async def cluster(tpms: tuple[Swtpm, ...]) -> AsyncIterator[dict[str, int]]:
     async with AsyncExitStack() as stack:
         nodes = [await stack.enter_async_context(serving_node(*one)) for one in zip(NAMES, tpms, strict=True)]
         yield {name: node.port for name, node in zip(NAMES, nodes, strict=True)}
-
-
-@pytest.fixture
-def known(clean_cluster: ControlPlane) -> ControlPlane:
-    """A cluster whose API server knows our kinds of objects."""
-    client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        list(client.list(NodeIdentityObject))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
-    return clean_cluster
-
-
-def let_in(control_plane: ControlPlane, name: str, identity: str) -> None:
-    """Let a cluster know a node."""
-    node = NodeIdentity(
-        name=name,
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity=identity,
-        identity_kind="TPM name",
-        disk="123e4567-e89b-12d3-a456-426614174000",
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.1.7",
-        addresses=("127.0.0.1",),
-    )
-    control_plane.client().create(Node(metadata=ObjectMeta(name=name)))
-    control_plane.client().create(node.to_object(annotations={}))
 
 
 def acceptable(**changed: str) -> str:
