@@ -149,7 +149,7 @@ class Mirror:
         if not self.folder.exists():
             return []
         with _explained(self.folder), _locked(self.folder):
-            versions = sorted(path for path in self.folder.iterdir())
+            versions = sorted(self.folder.iterdir())
             shutil.rmtree(self.folder)
             for parent in self.folder.parents[:2]:  # the namespace and the registry
                 if not any(parent.iterdir()):
