@@ -10,6 +10,7 @@ This module is imported by programs that must start at once: it imports the stan
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from enum import StrEnum
@@ -29,11 +30,30 @@ WORKERS: Final = range(33)
 CPUS: Final = range(2, 256)  # kubeadm wants two for a control plane
 MEMORY: Final = range(2048, (1 << 20) + 1)  # MiB; kubeadm wants 1700 for a control plane, beside kernel and agent
 STATE_DISK: Final = range(2048, (1 << 24) + 1)  # MiB: container images are not on it; etcd, logs and volumes are
+ATTESTATION_VARIANTS: Final = (
+    "qemu-vtpm",
+    "openstack-vtpm",
+    "qemu-snp",
+    "qemu-tdx",
+    "azure-sev-snp",
+    "azure-tdx",
+    "azure-trusted-launch",
+    "aws-sev-snp",
+    "aws-nitro-tpm",
+    "gcp-sev-snp",
+    "gcp-sev-es",
+    "gcp-tdx",
+    "insecure",
+)
+"""Names of `attestation.Variant`, which would take a tenth of a second to import."""
+TCB_COMPONENTS: Final = ("bootloader", "tee", "snp", "microcode", "fmc", "module", "module_major", "pce", "qe")
+TCB_VERSIONS: Final = range(1 << 16)
 REGISTERS: Final = range(24)  # of a TPM
 CERTIFICATE_SANS: Final = range(33)
 
 CLUSTER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 KUBERNETES_VERSION: Final = re.compile(r"v?(\d{1,3}\.\d{1,3}\.\d{1,3})", re.ASCII)
+_BASE64: Final = re.compile(r"\s*[A-Za-z0-9+/]+={0,2}\s*")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _MAX_PORT: Final = 65535
@@ -109,9 +129,39 @@ def hexadecimal(size: int) -> Callable[[str], str | None]:
     return rule
 
 
+def attestation_variant(name: str) -> str | None:
+    """Judge the name of a platform."""
+    return None if name in ATTESTATION_VARIANTS else f"one of {', '.join(ATTESTATION_VARIANTS)}"
+
+
 def register(number: str | int) -> str | None:
     """Judge the number of a register, or its decimal digits, as keys of JSON are."""
     return None if str(number) in map(str, REGISTERS) else f"a register from {REGISTERS[0]} to {REGISTERS[-1]}"
+
+
+def tcb_versions(versions: Mapping[str, int]) -> str | None:
+    """Judge the least security version of each component."""
+    if all(name in TCB_COMPONENTS and version in TCB_VERSIONS for name, version in versions.items()):
+        return None
+    return f"versions from {TCB_VERSIONS[0]} to {TCB_VERSIONS[-1]} of {', '.join(TCB_COMPONENTS)}"
+
+
+def base64(text: str) -> str | None:
+    """Judge bytes that are written in base64."""
+    return None if _BASE64.fullmatch(text) else "base64"
+
+
+def public_key(text: str) -> str | None:
+    """Judge a public key, as far as that can be seen."""
+    return None if "-----BEGIN PUBLIC KEY-----" in text else "a public key of ECDSA P-256 in PEM"
+
+
+def json_object(text: str) -> str | None:
+    """Judge a JSON object."""
+    try:
+        return None if isinstance(json.loads(text), dict) else "a JSON object"
+    except (ValueError, RecursionError):
+        return "a JSON object"
 
 
 def duration(text: str) -> str | None:

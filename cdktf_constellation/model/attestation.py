@@ -4,24 +4,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cdktf_constellation.model.block import Addressed, DataSource
 from cdktf_constellation.model.expectations import Problem, anything, numbers, text
+from constellation_core import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cdktf_constellation.model.references import Reference
-
-
-def _json_object(document: str) -> str | None:
-    try:
-        return None if isinstance(json.loads(document), dict) else "a JSON object"
-    except ValueError:
-        return "a JSON object"
 
 
 class PolicyOutputs(Addressed):
@@ -57,10 +50,10 @@ class AttestationPolicy(PolicyOutputs, DataSource):
 
     image: Reference | Mapping[str, Any] | None = field(default=None, metadata=anything())
     manifest: str | None = field(default=None, metadata=text())
-    signature: str | None = field(default=None, metadata=text())
-    public_key: str | None = field(default=None, metadata=text())
-    minimum_tcb: Mapping[str, int] | None = field(default=None, metadata=numbers())
-    extra_policy: str | None = field(default=None, metadata=text(_json_object))
+    signature: str | None = field(default=None, metadata=text(rules.base64))
+    public_key: str | None = field(default=None, metadata=text(rules.public_key))
+    minimum_tcb: Mapping[str, int] | None = field(default=None, metadata=numbers(rules.tcb_versions))
+    extra_policy: str | None = field(default=None, metadata=text(rules.json_object))
 
     def problems(self) -> Iterator[Problem]:
         """Have one source, and a signature."""

@@ -32,6 +32,17 @@ _ALTERNATIVES: Final = (
 )
 
 
+def _join_config(document: str) -> str | None:
+    from constellation_core.errors import ConfigError  # noqa: PLC0415 - few write one, and it takes long to import
+    from constellation_core.join_config import JoinConfig  # noqa: PLC0415
+
+    try:
+        JoinConfig.from_yaml(document)
+    except ConfigError as error:
+        return f"a join-config ({error})"
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig(Record):
     """Addresses of the cluster; they cannot be changed later.
@@ -153,7 +164,7 @@ class ConfidentialCluster(ClusterOutputs, Block):
     network_config: NetworkConfig | None = field(default=None, metadata=instance(NetworkConfig))
     attestation: Reference | Mapping[str, Any] | None = field(default=None, metadata=anything())
     control_planes: ControlPlaneLimits | None = field(default=None, metadata=instance(ControlPlaneLimits))
-    join_config: str | None = field(default=None, metadata=text())
+    join_config: str | None = field(default=None, metadata=text(_join_config))
     master_secret: str | None = field(default=None, repr=False, metadata=secret(rules.hexadecimal(32)))
     master_secret_wo: str | None = field(default=None, repr=False, metadata=secret(rules.hexadecimal(32)))
     master_secret_wo_version: int | str | None = field(default=None, metadata=number())

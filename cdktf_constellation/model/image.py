@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from cdktf_constellation.model.block import Addressed, DataSource
 from cdktf_constellation.model.expectations import Problem, text
+from constellation_core import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class NodeImage(ImageOutputs, DataSource):
 
     name: str | None = field(default=None, metadata=text())
     version: str | None = field(default=None, metadata=text())
-    attestation_variant: str | None = field(default=None, metadata=text())
+    attestation_variant: str | None = field(default=None, metadata=text(rules.attestation_variant))
     profile: str | None = field(default=None, metadata=text(_profile))
     path: str | None = field(default=None, metadata=text())
     folder: str | None = field(default=None, metadata=text())

@@ -88,7 +88,9 @@ class Cluster(Model):
     """
 
     workspace: str = required("`workspace` of the machines.", plan=[replace])
-    name: str = optional("Of the cluster; the machines have it too.", computed=True, plan=[keep])
+    name: str = optional(
+        "Of the cluster; the machines have it too.", computed=True, plan=[keep], validators=[rules.cluster_name]
+    )
     uid: str = optional(
         "`uid` of the machines. With others it is another cluster.", computed=True, plan=[keep, replace]
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdktf_constellation.inspection import Written
+from constellation_engine.testing.node_images import FakeImage
 from tests.terraform_provider_constellation.real_terraform import real_terraform
 
 if TYPE_CHECKING:
@@ -117,3 +118,14 @@ def test_without_node_the_model_works(tmp_path: Path) -> None:
 def test_an_unknown_library_is_refused(tmp_path: Path, name: str) -> None:
     result = python(tmp_path, "-c", "import cdktf_constellation.constructs", CONSTELLATION_CDK=name)
     assert "MissingLibraryError: CONSTELLATION_CDK: expected one of cdktn, cdktf, got" in result.stderr
+
+
+@pytest.mark.usefixtures("environment")
+def test_terraform_plans_what_the_model_writes(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_IMAGES", str(tmp_path / "images"))
+    FakeImage().write(tmp_path / "images" / "node")
+    shutil.copy(plain, tmp_path / "terraform" / "main.tf.json")
+    planned = subprocess.run(
+        ["terraform", "plan", "-no-color"], cwd=tmp_path / "terraform", capture_output=True, text=True, check=False
+    )
+    assert "Plan: 2 to add, 0 to change, 0 to destroy." in planned.stdout, planned.stderr

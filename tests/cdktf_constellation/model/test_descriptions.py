@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = "5e" * 32
+KEY = "-----BEGIN PUBLIC KEY-----\n"
 SOMEWHERE = Reference.of("var.somewhere")
 
 
@@ -87,16 +88,28 @@ WRONG: list[tuple[Callable[..., object], dict[str, Any], str]] = [
         {"master_secret": SECRET, "master_secret_wo": SECRET, "master_secret_wo_version": 1},
         "master_secret: expected master_secret or master_secret_wo, not both",
     ),
-    (cluster, {"join_config": "x", "attestation": SOMEWHERE}, "join_config: expected join_config or attestation"),
+    (cluster, {"join_config": "x: 1"}, "join_config: expected a join-config ("),
+    (
+        cluster,
+        {"join_config": SOMEWHERE, "attestation": SOMEWHERE},
+        "join_config: expected join_config or attestation, not both",
+    ),
     (cluster, {"on_destroy": "keep"}, "on_destroy: expected one of forget, wipe, got 'keep'"),
     (image, {"profile": "fast"}, "profile: expected one of release, debug, emergency-access, got 'fast'"),
+    (image, {"attestation_variant": "sev"}, "attestation_variant: expected one of qemu-vtpm, "),
     (image, {"path": "a", "folder": "b"}, "folder: expected at most one of path, folder, catalogue"),
     (image, {"path": "a", "version": "1"}, "version: expected path or version, not both"),
     (policy, {}, "image: expected exactly one of image, manifest"),
-    (policy, {"manifest": "{}", "public_key": "k"}, "signature: expected the signature of the manifest"),
-    (policy, {"manifest": "{}", "signature": "s"}, "public_key: expected the key of who builds images"),
-    (policy, {"image": SOMEWHERE, "signature": "s"}, "signature: expected a manifest with it"),
+    (policy, {"manifest": "{}", "public_key": KEY}, "signature: expected the signature of the manifest"),
+    (policy, {"manifest": "{}", "signature": "TQ=="}, "public_key: expected the key of who builds images"),
+    (policy, {"image": SOMEWHERE, "signature": "TQ=="}, "signature: expected a manifest with it"),
     (policy, {"image": SOMEWHERE, "minimum_tcb": {"snp": "1"}}, "minimum_tcb: expected whole numbers by name"),
+    (policy, {"image": SOMEWHERE, "minimum_tcb": {"cpu": 1}}, "minimum_tcb: expected versions from 0 to 65535 of "),
+    (
+        policy,
+        {"image": SOMEWHERE, "public_key": "k"},
+        "public_key: expected a public key of ECDSA P-256 in PEM, got",
+    ),
     (policy, {"image": SOMEWHERE, "extra_policy": "["}, "extra_policy: expected a JSON object, got '['"),
     (policy, {"image": SOMEWHERE, "extra_policy": "[]"}, "extra_policy: expected a JSON object, got '[]'"),
     (verification, {}, "workspace: expected exactly one of workspace, kubeconfig_path, endpoints"),

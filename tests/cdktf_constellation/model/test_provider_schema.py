@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cdktf_constellation import model
 from cdktf_constellation.model.block import Addressed, Block
@@ -20,8 +22,11 @@ from terraform_provider_constellation.provider import Constellation
 from terraform_provider_constellation.resources.cluster import NetworkConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cdktf_constellation.model.expectations import Expectation
     from terraform_provider_constellation.plugin.api import Model
-    from terraform_provider_constellation.plugin.schema.objects import ObjectSchema
+    from terraform_provider_constellation.plugin.schema.objects import Attribute, ObjectSchema
 
 BLOCKS = (
     model.NodeImage,
@@ -30,6 +35,12 @@ BLOCKS = (
     model.ConfidentialCluster,
     model.ClusterVerification,
 )
+ALIKE = ("a text", "a whole number", "a list of texts")
+"""Types that have rules in both."""
+ELSEWHERE = ("endpoints", "on_destroy")
+"""Arguments that the provider judges by a type, or by a rule of the whole."""
+TEXTS = r"(v?1\.36\.4|[0-9a-f]{64}|[0-9]{1,3}[hms]|[a-z-]{1,34}|release|qemu-vtpm|\{\}|\[\]|10\.[0-9]\.0\.0/[0-9]{1,2})"
+"""What some rule likes, or nearly."""
 NESTED = [
     (model.NetworkConfig, NetworkConfig),
     (model.ControlPlaneLimits, ControlPlaneLimits),
@@ -78,6 +89,36 @@ def test_what_the_provider_requires_is_required(block: type[Block]) -> None:
 def test_outputs_are_attributes_of_the_provider(block: type[Block]) -> None:
     assert outputs(block)
     assert outputs(block) <= set(provider_schema(block.TYPE).attributes)
+
+
+def words(rules: Iterable[Callable[[Any], str | None]], value: object) -> list[str]:
+    """What rules expect instead of a value."""
+    return [text for rule in rules if (text := rule(value))]
+
+
+def typed(block: type[Record], schema: ObjectSchema) -> Iterator[tuple[Expectation, Attribute]]:
+    """Arguments whose values have rules, in the model or in the provider."""
+    for field in fields(block):
+        if EXPECTATION in field.metadata and schema.attributes[field.name].nested is None:
+            yield field.metadata[EXPECTATION], schema.attributes[field.name]
+
+
+@given(
+    st.one_of(
+        st.integers(-2, 300),
+        st.sampled_from([2048, 1 << 20, 1 << 24, (1 << 24) + 1]),
+        st.text(),
+        st.from_regex(TEXTS, fullmatch=True),
+        st.lists(st.sampled_from(["a", "a b", "192.0.2.1", "x=a:1", "::1"]), max_size=40),
+    )
+)
+def test_both_judge_values_alike(value: object) -> None:
+    """The same words for the same value, so that what the model takes the provider takes."""
+    schemas: dict[type[Record], ObjectSchema] = {block: provider_schema(block.TYPE) for block in BLOCKS}
+    for record, schema in {**schemas, model.NetworkConfig: schema_of(NetworkConfig)}.items():
+        for ours, theirs in typed(record, schema):
+            if ours.fits(value) and ours.what in ALIKE and theirs.name not in ELSEWHERE:
+                assert words(ours.rules, value) == words(theirs.field.validators, value), (record, theirs.name)
 
 
 @pytest.mark.parametrize("record, declared", NESTED)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attestation.variant import Variant
 from constellation_core import rules
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ RIGHT: list[tuple[Callable[[Any], str | None], list[Any]]] = [
     (rules.state_disk, [2048, 1 << 24]),
     (rules.kubernetes_version, ["v1.36.4", "1.36.4"]),
     (rules.hexadecimal(2), ["00ff"]),
+    (rules.attestation_variant, [variant.value for variant in Variant]),
     (rules.register, [0, 23, "4"]),
+    (rules.tcb_versions, [{}, {"snp": 0, "qe": 65535}]),
+    (rules.base64, ["MEUC", "TQ==", " TWE= "]),
+    (rules.public_key, ["-----BEGIN PUBLIC KEY-----\n…"]),
+    (rules.json_object, ["{}", '{"a": [1]}']),
     (rules.duration, ["1h30m", "1.5h", "90s", "500ms"]),
     (rules.host, ["example.org", "localhost", "192.0.2.1", "::1", "[::1]", "fd00::1"]),
     (rules.certificate_sans, [[], ["a", "192.0.2.1"], ["a"] * 32]),
@@ -48,7 +54,16 @@ WRONG: list[tuple[Callable[[Any], str | None], list[Any], str]] = [
     (rules.state_disk, [0, 2047, (1 << 24) + 1], "2048 to 16777216 MiB"),
     (rules.kubernetes_version, ["", "1.36", "v1.36.4-rc.1", "vv1.36.4", "1.36.٤", "1.36.4\n"], "a version as v1.36.4"),
     (rules.hexadecimal(2), ["", "00f", "00FF", "00ff0", "0x0f", "00ff\n"], "4 digits 0-9, a-f"),
+    (rules.attestation_variant, ["", "sev"], f"one of {', '.join(variant.value for variant in Variant)}"),
     (rules.register, [-1, 24, "", "x", "04", "٤"], "a register from 0 to 23"),
+    (
+        rules.tcb_versions,
+        [{"snp": -1}, {"snp": 65536}, {"cpu": 1}],
+        "versions from 0 to 65535 of bootloader, tee, snp, microcode, fmc, module, module_major, pce, qe",
+    ),
+    (rules.base64, ["", "a b", "====", "é"], "base64"),
+    (rules.public_key, ["", "ssh-ed25519 AAAA"], "a public key of ECDSA P-256 in PEM"),
+    (rules.json_object, ["", "[]", "{", "1", "[" * 100_000], "a JSON object"),
     (rules.duration, ["", "0s", "1", "1d", "-1h", "h", "1h 30m", "9" * 400 + "h"], "a duration such as 1h30m"),
     (rules.host, ["", "a b", "-a", "a-", "[192.0.2.1", "a/b", "a:b", "a\n", "x" * 254], "a name or an IP address"),
     (rules.certificate_sans, [["a"] * 33], "at most 32 names"),
