@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+
 # A confidential cluster on this machine: `constellation image build` first, then `terraform apply`.
 
 terraform {

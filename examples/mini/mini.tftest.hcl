@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+
 run "what_is_planned" {
   command = plan
 

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+
 output "kubeconfig" {
   description = "For `kubectl --kubeconfig`."
   value       = constellation_cluster.mini.kubeconfig_path

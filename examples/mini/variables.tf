@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+
 variable "image" {
   description = "Folder of the node image; null takes the newest that `constellation image build` made."
   type        = string

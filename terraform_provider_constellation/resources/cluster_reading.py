@@ -81,8 +81,7 @@ def _describe_workspace(known: Cluster, workspace: Workspace) -> None:
 
     state = workspace.state
     known.name, known.uid = state.spec.name, state.uid
-    if known.machines is None:
-        known.machines = [place.name for place in places(workspace)]
+    known.machines = [place.name for place in places(workspace)]
     if known.kubernetes_version is None:
         known.kubernetes_version = f"v{ImageFolder.open(state.spec.image).read_build().kubernetes}"
     known.cluster_id = state.cluster_id.hex() or None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from terraform_provider_constellation.errors import telling
 from terraform_provider_constellation.objects.join_policy import same_join_config
-from terraform_provider_constellation.plugin.api import is_known
+from terraform_provider_constellation.plugin.api import ProviderError, is_known
 from terraform_provider_constellation.resources.cluster_plan import ARGUMENT, wanted_join_config
 from terraform_provider_constellation.resources.cluster_reading import client_of, described, open_workspace
 from terraform_provider_constellation.resources.long_work import tell
@@ -84,6 +84,7 @@ def prepared(plan: Cluster, call: Operation[Cluster]) -> Work:
     from constellation_engine.local_cluster.settings import read_settings, write_settings
 
     workspace = open_workspace(plan if is_known(plan, "uid") else _without_uid(plan))
+    _require_machines(plan, workspace)
     config, before = call.config, None
     with telling("The settings of the cluster cannot be used"):
         before = read_settings(workspace)
@@ -152,6 +153,13 @@ def remove(state: Cluster) -> None:
 
     if state.on_destroy == "wipe" and (Path(state.workspace) / STATE_FILE).exists():
         wipe(open_workspace(state), report=tell)
+
+
+def _require_machines(plan: Cluster, workspace: Workspace) -> None:
+    names = _names(workspace)
+    if is_known(plan, "machines") and plan.machines != names:
+        detail = f"Expected {', '.join(names)}, as the workspace has them, got {', '.join(plan.machines) or 'none'}."
+        raise ProviderError("The workspace has other machines", detail, at="machines")
 
 
 def _names(workspace: Workspace) -> list[str]:

@@ -29,6 +29,8 @@ def machine(terraform: Workplace, name: str) -> Machine:
     return Machine(terraform.folder / "cluster" / "machines" / name)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_machines")
 class TestLife:
     def test_from_nothing_to_nothing(self, terraform: Workplace, image: Path) -> None:

@@ -104,6 +104,7 @@ def test_every_argument_is_blamed_for_itself(terraform: Workplace) -> None:
         ('network_config = { ip_cidr_node = "192.168.0.0/24" }', "The machines have other addresses"),
         ('image = "elsewhere"', "The machines boot another image"),
         ('uid = "other"', "The workspace is of other machines"),
+        ('machines = ["control-plane-0"]', "The workspace has other machines"),
     ],
 )
 def test_what_does_not_go_with_the_machines_is_refused(

@@ -6,28 +6,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from terraform_provider_constellation.main import ADDRESS
-from tests.terraform_provider_constellation.plugin.tools import Result, Tool
+from tests.terraform_provider_constellation.real_terraform import Terraform
 
-SOURCE = ADDRESS.removeprefix("registry.terraform.io/")
-REQUIRE = f'terraform {{\n  required_providers {{\n    constellation = {{ source = "{SOURCE}" }}\n  }}\n}}\n'
+if TYPE_CHECKING:
+    from tests.terraform_provider_constellation.plugin.tools import Result
 
 
 @dataclass(slots=True)
-class Workplace(Tool):
+class Workplace(Terraform):
     """Terraform in a folder."""
 
     @property
     def address(self) -> str:
         """Of the provider."""
         return ADDRESS
-
-    def write(self, configuration: str) -> None:
-        """Replace the configuration."""
-        (self.folder / "main.tf").write_text(REQUIRE + configuration, encoding="utf-8")
 
     def applied(self) -> Result:
         """Apply, and see that it worked."""
@@ -47,11 +43,6 @@ class Workplace(Tool):
         found = next(one for one in self.planned()["resource_changes"] if one["address"] == address)
         change: dict[str, Any] = found["change"]
         return change
-
-    def problems(self) -> list[dict[str, Any]]:
-        """Validate, and give what is wrong."""
-        found: list[dict[str, Any]] = json.loads(self.run("validate", "-json").out)["diagnostics"]
-        return found
 
     def stored(self) -> bytes:
         """Give everything that Terraform keeps: states and plans."""
