@@ -57,7 +57,8 @@ def examine_archive(path: Path, processor: Processor) -> Release:
     with _opened(path) as archive:
         _check_entries(path, archive)
         version, program = _program(path, archive)
-        header = archive.open(program).read(_MACHINE.stop)
+        with archive.open(program) as file:
+            header = file.read(_MACHINE.stop)
         damaged = archive.testzip()
     if damaged is not None:
         raise ArchiveError(f"{path}: {damaged} is damaged", hint="fetch it again")
@@ -84,7 +85,7 @@ def unpack_archive(path: Path, folder: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[ZipFile]:
     try:
-        with ZipFile(path) as archive:
+        with path.open("rb") as file, ZipFile(file) as archive:
             yield archive
     except _DAMAGED as error:
         raise ArchiveError(f"{path} is no whole zip: {error}", hint="fetch it again") from error
