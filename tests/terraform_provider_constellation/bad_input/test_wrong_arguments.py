@@ -90,6 +90,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "constellation_cluster.master_secret": ('"hush"', "64 digits 0-9, a-f"),
     "constellation_cluster.master_secret_salt": ('"salt"', "64 digits 0-9, a-f"),
     "constellation_cluster.master_secret_wo": ('"hush"', "64 digits 0-9, a-f"),
+    "constellation_cluster.name": ('"Mini!"', "1 to 32 of a-z, 0-9"),
     "constellation_cluster.network_config.ip_cidr_node": ('{ ip_cidr_node = "10.0.0.1/8" }', "a private IPv4 network"),
     "constellation_cluster.network_config.ip_cidr_pod": ('{ ip_cidr_pod = "8.8.0.0/16" }', "a private IPv4 network"),
     "constellation_cluster.network_config.ip_cidr_service": ('{ ip_cidr_service = "x" }', "a private IPv4 network"),
