@@ -85,6 +85,12 @@ class Cluster(Model):
     Every plan looks at the cluster. What is not as it should be is in `problems`, and apply repairs it. An interrupted
     apply goes on where it was. If a new cluster is not up in the end, that is a warning: after an error Terraform would
     destroy it. A `postcondition` on `ready` makes it an error that does not.
+
+    For who comes from `edgelesssys/constellation`: `kubeconfig`, `client_certificate` and `client_key` would be secrets
+    in the state, and are not attributes; `kubeconfig_path` and `ephemeral.constellation_kubeconfig` take their place. A
+    `moved` block takes over the name, uid and kubeconfig of such a cluster, and its secrets leave the state. Its
+    machines are not of this provider: the cluster can be looked at and forgotten, and not changed. Import takes the
+    path of a workspace, or a URL `constellation-cluster://?kubeConfig=…`.
     """
 
     workspace: str = required("`workspace` of the machines.", plan=[replace])

@@ -10,12 +10,13 @@ what to do instead.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from constellation_core import rules
 from terraform_provider_constellation.errors import telling
-from terraform_provider_constellation.objects.join_policy import same_join_config, written
+from terraform_provider_constellation.objects.join_policy import ControlPlaneLimits, same_join_config, written
 from terraform_provider_constellation.plugin.api import Change, ProviderError, is_known, set_unknown
 from terraform_provider_constellation.resources.cluster_elsewhere import is_elsewhere
 from terraform_provider_constellation.resources.node_image import where_image_is
@@ -31,6 +32,7 @@ NEW_MACHINES = (
 _FOR_LIFE = ("api_server_cert_sans", "network_config")
 _AFTERWARDS = ("nodes", "host", "out_of_cluster_endpoint")  # another control plane may lead to the API
 _ONCE = ("cluster_id", "kubeconfig_path", "cluster_ca_certificate")
+JOIN_ARGUMENTS = ("join_config", "attestation", "control_planes")
 ARGUMENT = "argument"
 
 
@@ -114,7 +116,7 @@ def _refuse_changes(planned: Cluster, prior: Cluster) -> None:
 def _plan_join_config(change: Change[Cluster], workspace: Workspace | None) -> None:
     """Plan what the join-config shall be; if the cluster has another one, that is a difference to repair."""
     config, planned = change.config, change.planned
-    given = [name for name in ("join_config", "attestation", "control_planes") if _is_given(config, name)]
+    given = [name for name in JOIN_ARGUMENTS if _is_given(config, name)]
     was_given = change.private.get("join_config") == ARGUMENT
     change.private["join_config"] = ARGUMENT if given else ""
     if not all(is_known(config, name) for name in given):
@@ -139,29 +141,27 @@ def wanted_join_config(config: Cluster, workspace: Workspace | None, *, forget_a
     Returns:
         The document; None where it is not known before there are machines.
     """
+    from constellation_core.join_config import ControlPlanes
     from constellation_engine.local_cluster.first_node import image_join_config, join_config
 
     if config.join_config is not None:
         return config.join_config
-    if config.attestation is not None and (config.control_planes is not None or workspace is not None):
-        return written([config.attestation], config.control_planes or _usual_limits(workspace))
-    if workspace is None or config.attestation is not None:
+    if config.attestation is not None:
+        limits = config.control_planes or _usual_limits(workspace)
+        return written([config.attestation], limits) if limits is not None else None
+    if workspace is None:
         return None
-    usual = image_join_config(workspace) if forget_argument else join_config(workspace)
     if config.control_planes is None:
-        return usual.to_yaml()
-    from dataclasses import replace
-
-    from constellation_core.join_config import ControlPlanes
-
-    limits = ControlPlanes(max=config.control_planes.max, approval=config.control_planes.approval)
-    return replace(image_join_config(workspace), control_planes=limits).to_yaml()
+        return (image_join_config if forget_argument else join_config)(workspace).to_yaml()
+    bounded = ControlPlanes(max=config.control_planes.max, approval=config.control_planes.approval)
+    return replace(image_join_config(workspace), control_planes=bounded).to_yaml()
 
 
-def _usual_limits(workspace: Workspace | None) -> Any:  # noqa: ANN401 - the model, or nothing
-    from terraform_provider_constellation.objects.join_policy import ControlPlaneLimits
-
-    return ControlPlaneLimits(max=workspace.state.spec.control_planes, approval=False) if workspace else None
+def _usual_limits(workspace: Workspace | None) -> ControlPlaneLimits | None:
+    """Let as many control planes join as there are machines for it."""
+    if workspace is None:
+        return None
+    return ControlPlaneLimits(max=workspace.state.spec.control_planes, approval=False)
 
 
 def _plan_repair(planned: Cluster, prior: Cluster) -> None:

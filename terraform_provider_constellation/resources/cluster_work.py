@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from terraform_provider_constellation.errors import telling
 from terraform_provider_constellation.objects.join_policy import same_join_config
 from terraform_provider_constellation.plugin.api import ProviderError, is_known
-from terraform_provider_constellation.resources.cluster_plan import ARGUMENT, wanted_join_config
+from terraform_provider_constellation.resources.cluster_plan import JOIN_ARGUMENTS, wanted_join_config
 from terraform_provider_constellation.resources.cluster_reading import client_of, described, open_workspace
 from terraform_provider_constellation.resources.long_work import tell
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from constellation_core.keys.master_secret import MasterSecret
     from constellation_engine.local_cluster import Workspace
+    from constellation_engine.local_cluster.settings import ClusterSettings
     from terraform_provider_constellation.plugin.api import Operation
     from terraform_provider_constellation.resources.cluster import Cluster
 
@@ -81,36 +82,36 @@ class Work:
 
 def prepared(plan: Cluster, call: Operation[Cluster]) -> Work:
     """Write down in the workspace what is asked for."""
+    from constellation_engine.local_cluster.first_node import image_join_config
     from constellation_engine.local_cluster.settings import read_settings, write_settings
 
     workspace = open_workspace(plan if is_known(plan, "uid") else _without_uid(plan))
     _require_machines(plan, workspace)
-    config, before = call.config, None
     with telling("The settings of the cluster cannot be used"):
-        before = read_settings(workspace)
-        given = call.private.get("join_config") == ARGUMENT
-        wanted = wanted_join_config(config, workspace, forget_argument=False) if given else None
-        settings = replace(
-            before,
-            certificate_sans=tuple(config.api_server_cert_sans or ()),
-            join_config=wanted if wanted is not None else _kept_join_config(plan, workspace, before.join_config),
-        )
-        if config.network_config is not None:
-            settings = replace(
-                settings,
-                service_network=IPv4Network(config.network_config.ip_cidr_service),
-                pod_network=IPv4Network(config.network_config.ip_cidr_pod),
-            )
-        _take_secret(config, workspace)
-        write_settings(workspace, replace(settings, master_secret=_label(config) or before.master_secret))
-        final = wanted_join_config(config, workspace, forget_argument=False)
-    return Work(workspace, final or "")
+        _take_secret(call.config, workspace)
+        settings = _asked_for(plan, call.config, workspace, read_settings(workspace))
+        write_settings(workspace, settings)
+        return Work(workspace, settings.join_config or image_join_config(workspace).to_yaml())
 
 
-def _kept_join_config(plan: Cluster, workspace: Workspace, there: str) -> str:
-    """What the workspace says stays, unless the plan goes back to what follows from the image."""
+def _asked_for(plan: Cluster, config: Cluster, workspace: Workspace, before: ClusterSettings) -> ClusterSettings:
+    networks = config.network_config
+    return replace(
+        before,
+        certificate_sans=tuple(config.api_server_cert_sans or ()),
+        service_network=IPv4Network(networks.ip_cidr_service) if networks else before.service_network,
+        pod_network=IPv4Network(networks.ip_cidr_pod) if networks else before.pod_network,
+        join_config=_asked_join_config(plan, config, workspace, before.join_config),
+        master_secret=_label(config) or before.master_secret,
+    )
+
+
+def _asked_join_config(plan: Cluster, config: Cluster, workspace: Workspace, there: str) -> str:
+    """Give what the arguments say. Without any the workspace keeps its own, unless the plan went back to the image."""
     from constellation_engine.local_cluster.first_node import image_join_config
 
+    if any(getattr(config, name) is not None for name in JOIN_ARGUMENTS):
+        return wanted_join_config(config, workspace, forget_argument=False) or ""
     usual = image_join_config(workspace).to_yaml()
     goes_back = is_known(plan, "join_config") and same_join_config(plan.join_config or "", usual)
     return "" if goes_back else there
