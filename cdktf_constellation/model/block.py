@@ -109,7 +109,7 @@ class Block(Addressed, Record):
 
     def meta_arguments(self) -> dict[str, Any]:
         """Give what Terraform allows in every block."""
-        needed = [one.address if isinstance(one, Addressed) else one for one in self.depends_on]
+        needed = [one.address if isinstance(one, Addressed) else Reference.bare(one) for one in self.depends_on]
         given = {
             "count": plain(self.count),
             "for_each": _for_each(self.for_each),

@@ -55,7 +55,7 @@ class Lifecycle(Record):
     create_before_destroy: bool | None = field(default=None, metadata=flag())
     prevent_destroy: bool | None = field(default=None, metadata=flag())
     ignore_changes: Sequence[str] | None = field(default=None, metadata=_NAMES)
-    replace_triggered_by: Sequence[Reference] | None = field(default=None, metadata=texts())
+    replace_triggered_by: Sequence[str] | None = field(default=None, metadata=texts())
     precondition: Sequence[Condition] | None = field(default=None, metadata=objects())
     postcondition: Sequence[Condition] | None = field(default=None, metadata=objects())
 
@@ -63,7 +63,7 @@ class Lifecycle(Record):
         """Give it as plain data."""
         record = Record.to_terraform(self)
         if self.replace_triggered_by is not None:  # Terraform wants the bare names of these
-            record["replace_triggered_by"] = [Reference(one).expression for one in self.replace_triggered_by]
+            record["replace_triggered_by"] = [Reference.bare(one) for one in self.replace_triggered_by]
         return {name: plain(value) for name, value in record.items()}
 
 

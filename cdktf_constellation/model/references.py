@@ -24,6 +24,11 @@ class Reference(str):
         """Make one of an expression: `constellation_cluster.mini.nodes`."""
         return cls(f"${{{expression}}}")
 
+    @staticmethod
+    def bare(text: str) -> str:
+        """Give an address without the marks around it, where Terraform wants the bare one."""
+        return text[2:-1] if text.startswith("${") and text.endswith("}") else text
+
     @property
     def expression(self) -> str:
         """The expression without the marks around it."""

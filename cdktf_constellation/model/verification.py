@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PLACES: Final = ("workspace", "kubeconfig_path", "endpoints")
 _MOST_ENDPOINTS: Final = 1024
+_MOST_ATTESTATIONS: Final = 64
 
 
 class OnRefusal(StrEnum):
@@ -36,6 +37,10 @@ def _endpoints(given: Sequence[str]) -> str | None:
         return f"1 to {_MOST_ENDPOINTS} elements"
     wrong = next((one for one in given if rules.endpoint(one.rpartition("=")[2])), None)
     return None if wrong is None else f"NAME=HOST:PORT, and not {wrong!r:.80}"
+
+
+def _attestations(given: Sequence[object]) -> str | None:
+    return None if 1 <= len(given) <= _MOST_ATTESTATIONS else f"1 to {_MOST_ATTESTATIONS} elements"
 
 
 class VerificationOutputs(Addressed):
@@ -78,7 +83,7 @@ class ClusterVerification(VerificationOutputs, DataSource):
     workspace: str | None = field(default=None, metadata=text())
     kubeconfig_path: str | None = field(default=None, metadata=text())
     endpoints: Sequence[str] | None = field(default=None, metadata=texts(_endpoints))
-    attestations: Sequence[Reference | Mapping[str, Any]] | None = field(default=None, metadata=objects())
+    attestations: Sequence[Reference | Mapping[str, Any]] | None = field(default=None, metadata=objects(_attestations))
     cluster_id: str | None = field(default=None, metadata=text(rules.hexadecimal(32)))
     timeout: str | None = field(default=None, metadata=text(rules.duration))
     on_refusal: OnRefusal = OnRefusal.WARN

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdktf_constellation import model
+from cdktf_constellation.errors import InvalidDescriptionError
 from cdktf_constellation.model.block import Addressed, Block
 from cdktf_constellation.model.expectations import EXPECTATION
 from cdktf_constellation.model.record import Record
 from terraform_provider_constellation.objects.join_policy import ControlPlaneLimits
+from terraform_provider_constellation.plugin.planning.validation import problems
 from terraform_provider_constellation.plugin.schema.declarations import schema_of
 from terraform_provider_constellation.plugin.schema.timeouts import Timeouts
 from terraform_provider_constellation.provider import Constellation
@@ -41,6 +43,34 @@ ELSEWHERE = ("endpoints", "on_destroy")
 """Arguments that the provider judges by a type, or by a rule of the whole."""
 TEXTS = r"(v?1\.36\.4|[0-9a-f]{64}|[0-9]{1,3}[hms]|[a-z-]{1,34}|release|qemu-vtpm|\{\}|\[\]|10\.[0-9]\.0\.0/[0-9]{1,2})"
 """What some rule likes, or nearly."""
+SECRET, SIGNATURE, KEY = "5e" * 32, "TQ==", "-----BEGIN PUBLIC KEY-----"
+COMBINATIONS: list[tuple[type[Block], dict[str, Any], bool]] = [
+    (model.NodeImage, {}, True),
+    (model.NodeImage, {"path": "a"}, True),
+    (model.NodeImage, {"folder": "a", "version": "1"}, True),
+    (model.NodeImage, {"path": "a", "folder": "b"}, False),
+    (model.NodeImage, {"path": "a", "version": "1"}, False),
+    (model.AttestationPolicy, {"manifest": "{}", "signature": SIGNATURE, "public_key": KEY}, True),
+    (model.AttestationPolicy, {}, False),
+    (model.AttestationPolicy, {"manifest": "{}", "public_key": KEY}, False),
+    (model.AttestationPolicy, {"manifest": "{}", "signature": SIGNATURE}, False),
+    (model.ConfidentialCluster, {"workspace": "w"}, True),
+    (model.ConfidentialCluster, {"workspace": "w", "master_secret": SECRET, "master_secret_salt": SECRET}, True),
+    (model.ConfidentialCluster, {"workspace": "w", "master_secret_wo": SECRET, "master_secret_wo_version": 1}, True),
+    (model.ConfidentialCluster, {"workspace": "w", "master_secret_wo": SECRET}, False),
+    (model.ConfidentialCluster, {"workspace": "w", "master_secret_salt": SECRET}, False),
+    (
+        model.ConfidentialCluster,
+        {"workspace": "w", "master_secret": SECRET, "master_secret_wo": SECRET, "master_secret_wo_version": 1},
+        False,
+    ),
+    (model.ClusterVerification, {"workspace": "w"}, True),
+    (model.ClusterVerification, {}, False),
+    (model.ClusterVerification, {"workspace": "w", "kubeconfig_path": "k"}, False),
+    (model.ClusterVerification, {"kubeconfig_path": "k"}, False),
+    (model.ClusterVerification, {"endpoints": ["a=b"]}, False),
+    (model.ClusterVerification, {"workspace": "w", "attestations": []}, False),
+]
 NESTED = [
     (model.NetworkConfig, NetworkConfig),
     (model.ControlPlaneLimits, ControlPlaneLimits),
@@ -124,3 +154,16 @@ def test_both_judge_values_alike(value: object) -> None:
 @pytest.mark.parametrize("record, declared", NESTED)
 def test_a_nested_object_has_the_attributes_of_the_provider(record: type[Record], declared: type[Model]) -> None:
     assert described(record) == set(schema_of(declared).attributes)
+
+
+@pytest.mark.parametrize("block, arguments, fits", COMBINATIONS)
+def test_both_judge_combinations_alike(block: type[Block], arguments: dict[str, Any], fits: bool) -> None:
+    schema = provider_schema(block.TYPE)
+    config: dict[str, Any] = dict.fromkeys(schema.attributes) | arguments
+    assert (not [*problems(schema, config)]) == fits
+    try:
+        block("label", **arguments)
+    except InvalidDescriptionError:
+        assert not fits
+    else:
+        assert fits

@@ -80,23 +80,23 @@ def test_meta_arguments_are_written() -> None:
     body = NodeImage(
         "i",
         for_each=["b", "a"],
-        depends_on=[MACHINES, "module.network"],
+        depends_on=[MACHINES, "module.network", Reference.of("module.disks")],
         provider="constellation.west",
         lifecycle=Lifecycle(
             create_before_destroy=True,
             ignore_changes=["version"],
-            replace_triggered_by=[MACHINES.uid],
+            replace_triggered_by=[MACHINES.uid, "terraform_data.x"],
             precondition=[Condition(condition=Reference.of("var.ready"), error_message="not ready")],
         ),
     ).to_terraform()
     assert body == {
         "for_each": '${toset(["a", "b"])}',
-        "depends_on": ["constellation_local_machines.m", "module.network"],
+        "depends_on": ["constellation_local_machines.m", "module.network", "module.disks"],
         "provider": "constellation.west",
         "lifecycle": {
             "create_before_destroy": True,
             "ignore_changes": ["version"],
-            "replace_triggered_by": ["constellation_local_machines.m.uid"],
+            "replace_triggered_by": ["constellation_local_machines.m.uid", "terraform_data.x"],
             "precondition": [{"condition": "${var.ready}", "error_message": "not ready"}],
         },
     }
