@@ -6,7 +6,7 @@
 NOX := .tools/bin/uv run --frozen --no-sync nox --no-verbose
 
 .DEFAULT_GOAL := help
-.PHONY: help setup mini test test-slow bench docs format generate
+.PHONY: help setup mini mini-down test test-slow bench docs format generate
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,10 +14,11 @@ help: ## Show this list
 setup: ## Install what is missing: OS packages, uv, the locked environment
 	@setup/install
 
-mini: setup ## Bring up a confidential cluster on this machine
-	@images=$$(.venv/bin/constellation image list -o json) && case $$images in *qemu-vtpm-release*) ;; *) \
-		.venv/bin/constellation image build ;; esac
-	@.venv/bin/constellation mini up
+mini: setup ## Bring up a confidential cluster on this machine, by Terraform
+	@setup/mini
+
+mini-down: ## Destroy it: machines, disks, secrets
+	@setup/mini down
 
 test: setup ## Run every check; pytest comes last
 	@$(NOX)
