@@ -7,17 +7,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cdktf_constellation.model.expectations import Problem
+from cdktf_constellation.model.lifecycle import Lifecycle
 from cdktf_constellation.model.record import Record, plain
 from cdktf_constellation.model.references import Reference, is_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cdktf_constellation.model.lifecycle import Lifecycle
+    from cdktf_constellation.model.lifecycle import Condition
 
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -110,14 +111,25 @@ class Block(Addressed, Record):
     def meta_arguments(self) -> dict[str, Any]:
         """Give what Terraform allows in every block."""
         needed = [one.address if isinstance(one, Addressed) else Reference.bare(one) for one in self.depends_on]
+        lifecycle = self._whole_lifecycle()
         given = {
             "count": plain(self.count),
             "for_each": _for_each(self.for_each),
             "depends_on": needed or None,
             "provider": self.provider,
-            "lifecycle": self.lifecycle.to_terraform() if self.lifecycle is not None else None,
+            "lifecycle": lifecycle.to_terraform() if lifecycle is not None else None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def postconditions(self) -> Sequence[Condition]:
+        """Give what must hold afterwards, beside what the lifecycle says."""
+        return ()
+
+    def _whole_lifecycle(self) -> Lifecycle | None:
+        if not (more := self.postconditions()):
+            return self.lifecycle
+        known = self.lifecycle or Lifecycle()
+        return replace(known, postcondition=[*(known.postcondition or ()), *more])
 
     def beside(self) -> dict[str, Any]:
         """Give what the configuration gets beside the block."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from cdktf_constellation.model.block import Addressed, Block
 from cdktf_constellation.model.expectations import Problem, anything, flag, instance, number, secret, text, texts
 from cdktf_constellation.model.image import image_value
-from cdktf_constellation.model.lifecycle import Timeouts
+from cdktf_constellation.model.lifecycle import Condition, Timeouts
 from cdktf_constellation.model.record import Record
-from cdktf_constellation.model.references import is_unknown
+from cdktf_constellation.model.references import Reference, is_unknown
 from constellation_core import rules
 from constellation_core.networks import DEFAULT_POD_NETWORK, DEFAULT_SERVICE_NETWORK
 from constellation_core.rules import OnDestroy
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cdktf_constellation.model.machines import MachinesOutputs
-    from cdktf_constellation.model.references import Reference
 
 __all__ = ["ClusterOutputs", "ConfidentialCluster", "ControlPlaneLimits", "NetworkConfig", "OnDestroy"]
 
+_READY: Final = Condition(
+    condition=Reference.of("self.ready"), error_message='Not up yet: ${join("; ", self.problems)}. Apply again.'
+)
 _ALTERNATIVES: Final = (
     ("master_secret", "master_secret_wo"),
     ("join_config", "attestation"),
@@ -150,6 +152,8 @@ class ConfidentialCluster(ClusterOutputs, Block):
         master_secret_salt: its salt, 64 hexadecimal digits.
         on_destroy: what happens to it when nobody wants it any more.
         timeouts: how long things may take.
+        must_be_ready: whether an apply fails where the cluster is not up in the end. Nothing is lost then: the next one
+            goes on. Else that is a warning.
     """
 
     TYPE: ClassVar[str] = "constellation_cluster"
@@ -172,6 +176,8 @@ class ConfidentialCluster(ClusterOutputs, Block):
     on_destroy: OnDestroy | str | None = field(default=None, metadata=text(rules.on_destroy))
     timeouts: Timeouts | None = field(default=None, metadata=instance(Timeouts))
 
+    must_be_ready: bool = True
+
     @classmethod
     def on(cls, machines: MachinesOutputs, label: str, **arguments: Any) -> Self:  # noqa: ANN401 - as of the class
         """Describe a cluster of machines: workspace, name, uid, image and names are theirs.
@@ -187,6 +193,10 @@ class ConfidentialCluster(ClusterOutputs, Block):
         theirs = {name: machines.output(name) for name in ("workspace", "name", "uid", "image")}
         theirs["machines"] = machines.output("names")
         return cls(label, **{**theirs, **arguments})
+
+    def postconditions(self) -> Sequence[Condition]:
+        """Give the condition that makes an apply fail."""
+        return [_READY] if self.must_be_ready else ()
 
     def problems(self) -> Iterator[Problem]:
         """Say each thing once, and what belongs together together."""

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from cdktf_constellation.model.block import Addressed, DataSource
 from cdktf_constellation.model.expectations import Problem, objects, text, texts
-from cdktf_constellation.model.lifecycle import Condition, Lifecycle
+from cdktf_constellation.model.lifecycle import Condition
 from cdktf_constellation.model.references import Reference
 from constellation_core import rules
 
@@ -107,14 +107,9 @@ class ClusterVerification(VerificationOutputs, DataSource):
         elif self.workspace is None and not self.attestations:
             yield Problem("attestations", "what is acceptable: only a workspace has an image of its own")
 
-    def meta_arguments(self) -> dict[str, Any]:
-        """Give what Terraform allows in every block; a condition stops the plan."""
-        if self.on_refusal is not OnRefusal.STOP:
-            return DataSource.meta_arguments(self)
-        known = self.lifecycle or Lifecycle()
-        conditions = [*(known.postcondition or ()), self._condition("self")]
-        stopping = replace(self, on_refusal=OnRefusal.NOTHING, lifecycle=replace(known, postcondition=conditions))
-        return DataSource.meta_arguments(stopping)
+    def postconditions(self) -> Sequence[Condition]:
+        """Give the condition that stops the plan."""
+        return [self._condition("self")] if self.on_refusal is OnRefusal.STOP else ()
 
     def beside(self) -> dict[str, Any]:
         """Give the `check` block that warns."""

@@ -45,6 +45,7 @@ def test_nested_objects_are_written() -> None:
         on_destroy=OnDestroy.WIPE,
         timeouts=Timeouts(create="1h"),
         api_server_cert_sans=("a", "b"),
+        must_be_ready=False,
     )
     assert cluster.to_terraform() == {
         "workspace": "w",
@@ -53,6 +54,19 @@ def test_nested_objects_are_written() -> None:
         "timeouts": {"create": "1h"},
         "api_server_cert_sans": ["a", "b"],
     }
+
+
+def test_an_apply_fails_where_the_cluster_is_not_ready() -> None:
+    (condition,) = ConfidentialCluster("c", workspace="w").to_terraform()["lifecycle"]["postcondition"]
+    assert condition["condition"] == "${self.ready}"
+
+
+def test_conditions_of_the_user_stay() -> None:
+    own = Condition(condition=Reference.of("self.attested"), error_message="Not attested.")
+    cluster = ConfidentialCluster("c", workspace="w", lifecycle=Lifecycle(postcondition=[own], prevent_destroy=True))
+    lifecycle = cluster.to_terraform()["lifecycle"]
+    assert lifecycle["prevent_destroy"]
+    assert [one["condition"] for one in lifecycle["postcondition"]] == ["${self.attested}", "${self.ready}"]
 
 
 def test_a_cluster_refers_to_its_machines() -> None:
