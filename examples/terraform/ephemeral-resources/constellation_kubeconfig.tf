@@ -1,20 +1,29 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
 
-variable "workspace" {
-  description = "Workspace of a cluster on this machine."
-  type        = string
+data "constellation_image" "node" {}
+
+resource "constellation_local_machines" "mini" {
+  workspace = "${path.root}/cluster"
+  image     = data.constellation_image.node.image
 }
 
-ephemeral "constellation_kubeconfig" "cluster" {
-  workspace = var.workspace
+resource "constellation_cluster" "mini" {
+  workspace = constellation_local_machines.mini.workspace
+  uid       = constellation_local_machines.mini.uid
+  machines  = constellation_local_machines.mini.names
 }
 
-# Other providers take the parts; nothing of it is stored.
+# Read when the cluster is there; nothing of it is stored.
+ephemeral "constellation_kubeconfig" "mini" {
+  kubeconfig_path = constellation_cluster.mini.kubeconfig_path
+}
+
+# Other providers take the parts:
 #
 #   provider "kubernetes" {
-#     host                   = ephemeral.constellation_kubeconfig.cluster.host
-#     client_certificate     = ephemeral.constellation_kubeconfig.cluster.client_certificate
-#     client_key             = ephemeral.constellation_kubeconfig.cluster.client_key
-#     cluster_ca_certificate = ephemeral.constellation_kubeconfig.cluster.cluster_ca_certificate
+#     host                   = ephemeral.constellation_kubeconfig.mini.host
+#     client_certificate     = ephemeral.constellation_kubeconfig.mini.client_certificate
+#     client_key             = ephemeral.constellation_kubeconfig.mini.client_key
+#     cluster_ca_certificate = ephemeral.constellation_kubeconfig.mini.cluster_ca_certificate
 #   }

@@ -266,6 +266,11 @@ def test_what_is_missing_is_named(terraform: Terraform, path: str) -> None:
             "exactly one of workspace, kubeconfig_path",
         ),
         (
+            block("ephemeral", "constellation_kubeconfig", kubeconfig_path='"k"', cluster_id=f'"{HEX}"'),
+            "Invalid combination",
+            "The ID goes with workspace",
+        ),
+        (
             block("ephemeral", "constellation_master_secret", workspace='"w"', file='"f"'),
             "Invalid combination",
             "at most one of workspace, file",

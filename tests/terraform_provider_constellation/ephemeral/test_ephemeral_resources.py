@@ -79,6 +79,25 @@ class TestKubeconfig:
         assert parts == tuple(PARTS.values())
         assert (given.host, given.kubeconfig.encode()) == ("https://127.0.0.1:1", kubeconfig())
 
+    def test_a_file_by_itself(self, workspace: Workspace) -> None:
+        given = opened(kubeconfig_path=str(workspace.kubeconfig))
+        assert given.client_key == PARTS["client-key-data"]
+
+    @pytest.mark.parametrize("argument", ["kubeconfig_path", "cluster_id"])
+    def test_terraform_waits_for_a_cluster_that_is_not_there_yet(self, terraform: Terraform, argument: str) -> None:
+        more = 'workspace = "/nowhere"' if argument == "cluster_id" else ""
+        terraform.write(f"""
+resource "terraform_data" "cluster" {{
+  input = "x"
+}}
+ephemeral "constellation_kubeconfig" "a" {{
+  {more}
+  {argument} = terraform_data.cluster.id
+}}
+""")
+        result = terraform.run("plan")
+        assert result.status == 0, result.text
+
     def test_nothing_secret_is_shown(self, workspace: Workspace) -> None:
         shown = repr(opened(workspace=str(workspace.folder)))
         assert "a key" not in shown
