@@ -33,6 +33,8 @@ class DescriptionError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:  # whose script this is sees a traceback, which shows notes
+            self.add_note(f"hint: {hint}")
 
 
 class InvalidDescriptionError(DescriptionError):

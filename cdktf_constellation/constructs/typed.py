@@ -11,20 +11,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-import jsii
-
 from cdktf_constellation.constructs.library import load_library
 from cdktf_constellation.model.block import Block
 from cdktf_constellation.model.configuration import PROVIDER, provider_requirement
 
 if TYPE_CHECKING:
     import cdktn as library
+    import jsii
     from cdktn import App, TerraformOutput
     from constructs import Construct
 else:
     library = load_library()
     App, TerraformOutput = library.App, library.TerraformOutput
-    from constructs import Construct  # which the library has started Node.js for
+    import jsii
+    from constructs import Construct
 
 __all__ = ["App", "ConstellationStack", "Construct", "DescribedData", "DescribedResource", "TerraformOutput", "library"]
 
@@ -43,7 +43,8 @@ class Described(Generic[B]):
         for name, value in self.description.meta_arguments().items():  # the library knows its own ones only
             self.add_override(name, value)  # type: ignore[attr-defined]
         stack = library.TerraformStack.of(scope)
-        stack.add_override(f"terraform.required_providers.{PROVIDER}", provider_requirement())
+        for name, value in provider_requirement().items():
+            stack.add_override(f"terraform.required_providers.{PROVIDER}.{name}", value)
         for kind, blocks in self.description.beside().items():
             for label, body in blocks.items():
                 stack.add_override(f"{kind}.{label}", body)

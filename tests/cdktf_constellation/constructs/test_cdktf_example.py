@@ -106,7 +106,18 @@ def test_without_node_there_is_one_error(tmp_path: Path) -> None:
     script = "import cdktf_constellation.constructs"
     result = python(tmp_path, "-c", script, PATH=str(tmp_path))
     assert "MissingNodeError: expected Node.js to run cdktn, found no program 'node'" in result.stderr
+    assert "cdktf_constellation.model is plain Python and needs no Node.js" in result.stderr
     assert "_NodeProcess" not in result.stderr
+
+
+def test_without_a_library_there_is_one_error(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules.update(dict.fromkeys(['cdktn', 'cdktf', 'jsii', 'constructs']));"
+        "import cdktf_constellation.constructs"
+    )
+    error, hint = python(tmp_path, "-c", script).stderr.splitlines()[-2:]
+    assert error.endswith("MissingLibraryError: expected cdktn or cdktf, found none")
+    assert hint.startswith("hint: pip install")
 
 
 def test_without_node_the_model_works(tmp_path: Path) -> None:

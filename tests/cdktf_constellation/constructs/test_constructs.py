@@ -95,6 +95,12 @@ def test_the_stack_requires_the_provider(stack: ConstellationStack) -> None:
     assert required == {"constellation": {"source": "constellation-kubernetes/constellation"}}
 
 
+def test_the_stack_may_require_a_version(stack: ConstellationStack) -> None:
+    stack.add_override("terraform.required_providers.constellation.version", ">= 1")
+    machines_in(stack)
+    assert Written.of(stack).document["terraform"]["required_providers"]["constellation"]["version"] == ">= 1"
+
+
 def test_a_wrong_description_leaves_no_construct(stack: ConstellationStack) -> None:
     with pytest.raises(InvalidDescriptionError):
         machines_in(stack, workers=-1)
