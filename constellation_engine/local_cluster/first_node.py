@@ -21,14 +21,12 @@ from attestation.case import Mark
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.verifier import PolicyVerifier
 from constellation_core.errors import ChannelError, PeerNotAcceptedError, PeerUnavailableError
-from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.networks import API_ENDPOINT
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.machines import LOOPBACK, places
-from constellation_engine.local_cluster.settings import read_settings
+from constellation_engine.local_cluster.settings import join_config, read_settings
 from constellation_engine.machines.reachability import listening
-from constellation_engine.node_image.image_folder import ImageFile
 from constellation_proto import init_pb2
 from constellation_proto.init_grpc import InitStub
 
@@ -40,32 +38,6 @@ if TYPE_CHECKING:
 
 _CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
 _PAUSE: Final = 1.0
-
-
-def join_config(workspace: Workspace) -> JoinConfig:
-    """Say who may join: as the cluster's settings say, or the machines that were asked for, with the same image.
-
-    Raises:
-        ConfigError: what the settings say cannot be used.
-        UnknownImageError: the image is not there any more.
-    """
-    if chosen := read_settings(workspace).join_config:
-        return JoinConfig.from_yaml(chosen)
-    return image_join_config(workspace)
-
-
-def image_join_config(workspace: Workspace) -> JoinConfig:
-    """Say who may join where nobody says otherwise.
-
-    Raises:
-        UnknownImageError: the image is not there any more.
-    """
-    image = workspace.image()
-    return JoinConfig(
-        image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
-        images=(image.read_signed(),),
-        control_planes=ControlPlanes(max=workspace.state.spec.control_planes),
-    )
 
 
 def request_of(workspace: Workspace) -> init_pb2.InitRequest:

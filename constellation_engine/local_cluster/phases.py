@@ -20,7 +20,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -31,6 +30,7 @@ from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import first_node, objects, recovery
 from constellation_engine.local_cluster.machines import create_machine, places, verification_endpoints
 from constellation_engine.local_cluster.objects import NOT_YET
+from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.local_cluster.workspace import STATE_FILE
 from constellation_engine.machines import Machine, machines
 
@@ -42,20 +42,6 @@ DEFAULT_TIMEOUT: Final = (
 )
 _LOOK: Final = 0.5  # seconds between looks whether to go on
 _VERIFY: Final = 120.0  # seconds for each node: emulated TPMs share a host's cores
-
-
-class Phase(StrEnum):
-    """A phase, in order."""
-
-    INFRASTRUCTURE = "infrastructure"
-    INIT = "init"
-    SERVICES = "services"
-    JOIN = "join"
-    VERIFY = "verify"
-
-
-OF_CLUSTER: Final = (Phase.INIT, Phase.SERVICES, Phase.JOIN, Phase.VERIFY)
-"""What makes a cluster of machines that run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from attestation.strict_json import load_object
 from constellation_core import rules
 from constellation_core.fields import Fields
 from constellation_core.join_config import MAX_SIZE as MAX_JOIN_CONFIG
+from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.networks import DEFAULT_POD_NETWORK, DEFAULT_SERVICE_NETWORK
 from constellation_engine.errors import WorkspaceError
 from constellation_engine.local_cluster.workspace import write_private
+from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
@@ -106,3 +108,29 @@ def write_settings(workspace: Workspace, settings: ClusterSettings) -> None:
     """Ask a cluster for something else."""
     if settings != read_settings(workspace):
         write_private(workspace.folder / SETTINGS_FILE, json.dumps(settings.to_record(), indent=2).encode() + b"\n")
+
+
+def join_config(workspace: Workspace) -> JoinConfig:
+    """Say who may join: as the cluster's settings say, or the machines that were asked for, with the same image.
+
+    Raises:
+        ConfigError: what the settings say cannot be used.
+        UnknownImageError: the image is not there any more.
+    """
+    if chosen := read_settings(workspace).join_config:
+        return JoinConfig.from_yaml(chosen)
+    return image_join_config(workspace)
+
+
+def image_join_config(workspace: Workspace) -> JoinConfig:
+    """Say who may join where nobody says otherwise.
+
+    Raises:
+        UnknownImageError: the image is not there any more.
+    """
+    image = workspace.image()
+    return JoinConfig(
+        image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
+        images=(image.read_signed(),),
+        control_planes=ControlPlanes(max=workspace.state.spec.control_planes),
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from constellation_engine.cluster.status import NamedCondition
 from constellation_engine.local_cluster.machines import places
-from constellation_engine.local_cluster.phases import Phase
+from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.machines import MachineState, machines
 
 if TYPE_CHECKING:

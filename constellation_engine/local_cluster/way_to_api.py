@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from constellation_engine.local_cluster.first_node import reachable_from_here
 from constellation_engine.local_cluster.workspace import write_private
 from constellation_engine.machines import machines
 from constellation_engine.machines.reachability import listening
@@ -55,6 +54,8 @@ def lead(kubeconfig: Path, ports: Sequence[int]) -> None:
     answering = asyncio.run(listening(ports))
     first = next((port for port in ports if port in answering), None)
     if first is not None:
+        from constellation_engine.local_cluster.first_node import reachable_from_here  # noqa: PLC0415 - it loads much
+
         write_private(kubeconfig, reachable_from_here(content, first))
 
 

@@ -142,7 +142,7 @@ def wanted_join_config(config: Cluster, workspace: Workspace | None, *, forget_a
         The document; None where it is not known before there are machines.
     """
     from constellation_core.join_config import ControlPlanes
-    from constellation_engine.local_cluster.first_node import image_join_config, join_config
+    from constellation_engine.local_cluster.settings import image_join_config, join_config
 
     if config.join_config is not None:
         return config.join_config

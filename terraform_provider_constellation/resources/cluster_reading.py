@@ -102,7 +102,7 @@ def _describe_way_in(known: Cluster, workspace: Workspace) -> None:
 
 
 def _unfinished(workspace: Workspace) -> Iterator[str]:
-    from constellation_engine.local_cluster.phases import OF_CLUSTER
+    from constellation_engine.local_cluster.phase import OF_CLUSTER
 
     left = [phase.value for phase in OF_CLUSTER if phase not in workspace.state.finished]
     if left:

@@ -60,10 +60,9 @@ class Work:
 
     def described(self, plan: Cluster) -> Cluster:
         """Write down what is there now."""
-        for name in ("machines", "kubernetes_version", "join_config", "cluster_id", "kubeconfig_path", "host"):
-            _forget_unknown(plan, name)
-        for name in ("cluster_ca_certificate", "out_of_cluster_endpoint", "uid", "name"):
-            _forget_unknown(plan, name)
+        for name in plan.__members__:
+            if not is_known(plan, name):
+                setattr(plan, name, None)
         return described(plan, self.workspace)
 
     def _put_join_config(self) -> None:
@@ -82,8 +81,7 @@ class Work:
 
 def prepared(plan: Cluster, call: Operation[Cluster]) -> Work:
     """Write down in the workspace what is asked for."""
-    from constellation_engine.local_cluster.first_node import image_join_config
-    from constellation_engine.local_cluster.settings import read_settings, write_settings
+    from constellation_engine.local_cluster.settings import image_join_config, read_settings, write_settings
 
     workspace = open_workspace(plan if is_known(plan, "uid") else _without_uid(plan))
     _require_machines(plan, workspace)
@@ -108,7 +106,7 @@ def _asked_for(plan: Cluster, config: Cluster, workspace: Workspace, before: Clu
 
 def _asked_join_config(plan: Cluster, config: Cluster, workspace: Workspace, there: str) -> str:
     """Give what the arguments say. Without any the workspace keeps its own, unless the plan went back to the image."""
-    from constellation_engine.local_cluster.first_node import image_join_config
+    from constellation_engine.local_cluster.settings import image_join_config
 
     if any(getattr(config, name) is not None for name in JOIN_ARGUMENTS):
         return wanted_join_config(config, workspace, forget_argument=False) or ""
@@ -167,11 +165,6 @@ def _names(workspace: Workspace) -> list[str]:
     from constellation_engine.local_cluster.machines import places
 
     return [place.name for place in places(workspace)]
-
-
-def _forget_unknown(plan: Cluster, name: str) -> None:
-    if not is_known(plan, name):
-        setattr(plan, name, None)
 
 
 def _without_uid(plan: Cluster) -> Cluster:

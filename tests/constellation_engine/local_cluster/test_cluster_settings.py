@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from attestation.errors import MalformedError
 from constellation_core.join_config import ControlPlanes
 from constellation_engine.errors import WorkspaceError
-from constellation_engine.local_cluster.first_node import image_join_config, join_config, request_of
+from constellation_engine.local_cluster.first_node import request_of
 from constellation_engine.local_cluster.settings import (
     SETTINGS_FILE,
     ClusterSettings,
+    image_join_config,
+    join_config,
     read_settings,
     write_settings,
 )

@@ -25,8 +25,8 @@ from constellation_core.networks import API_ENDPOINT
 from constellation_core.roles import Role
 from constellation_engine.cluster.join_config import put
 from constellation_engine.local_cluster import phases
-from constellation_engine.local_cluster.first_node import join_config
 from constellation_engine.local_cluster.machines import places
+from constellation_engine.local_cluster.settings import join_config
 from constellation_engine.node_image.packages import ContainerImage
 from constellation_engine.services_image.build import NAME as SERVICES
 from constellation_engine.testing.node_images import PACKAGES, FakeImage

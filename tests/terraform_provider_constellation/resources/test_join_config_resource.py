@@ -12,7 +12,7 @@ import pytest
 
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_engine.cluster.join_config import history, put, show
-from constellation_engine.local_cluster.first_node import image_join_config, join_config
+from constellation_engine.local_cluster.settings import image_join_config, join_config
 
 if TYPE_CHECKING:
     from constellation_engine.local_cluster import Workspace
