@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attestation.policy import Policy
     from constellation_engine.cluster.cluster_verdict import ClusterVerdict, Endpoint
     from constellation_engine.cluster.members import Member
+    from constellation_engine.cluster.verify import Progress
 
 NOT_ASKED: Final = "the API server was not asked: whether these are all nodes is not known"
 
@@ -51,17 +52,25 @@ class Question:
     members: Sequence[Member] | None = None
     gaps: tuple[Mismatch, ...] = ()
 
-    async def ask(self, *, timeout: float = DEFAULT_TIMEOUT) -> ClusterVerdict:
+    async def ask(
+        self, *, timeout: float = DEFAULT_TIMEOUT, progress: Progress = lambda _endpoint, _words: None
+    ) -> ClusterVerdict:
         """Ask all nodes; gaps are reasons to refuse, and a list that nobody gave is a warning.
 
         Args:
             timeout: seconds that each node may take.
+            progress: told what happens to each node, in a few words.
 
         Raises:
             ConfigError: there is no policy.
         """
         verdict = await verify_cluster(
-            self.endpoints, self.policies, cluster_id=self.cluster_id, members=self.members, timeout=timeout
+            self.endpoints,
+            self.policies,
+            cluster_id=self.cluster_id,
+            members=self.members,
+            timeout=timeout,
+            progress=progress,
         )
         unknown = (NOT_ASKED,) if self.members is None and not self.gaps else ()
         return replace(verdict, mismatches=(*self.gaps, *verdict.mismatches), warnings=(*verdict.warnings, *unknown))

@@ -9,8 +9,9 @@ Only what nobody can be asked about is an error: a workspace that is none, a pol
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from terraform_provider_constellation.errors import detail_of, telling
 from terraform_provider_constellation.objects.attestation import Attestation, policy_of
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from attestation.verdict import Mismatch
-    from constellation_engine.cluster.cluster_verdict import NodeVerdict
+    from constellation_engine.cluster.cluster_verdict import Endpoint, NodeVerdict
     from constellation_engine.cluster.question import Question
+
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Reason(Model):
@@ -124,13 +128,17 @@ class VerificationSource(DataSource[Verification]):
         del call
         with telling("Nobody can be asked"):
             question = await asyncio.to_thread(_question, config)
-            verdict = await question.ask(timeout=parse_duration(config.timeout).total_seconds())
+            verdict = await question.ask(timeout=parse_duration(config.timeout).total_seconds(), progress=_tell)
         config.accepted = verdict.accepted
         config.summary = verdict.summary
         config.nodes = [_node(node) for node in verdict.nodes]
         config.mismatches = _reasons(verdict.mismatches)
         config.warnings = list(verdict.warnings)
         return config
+
+
+def _tell(endpoint: Endpoint, words: str) -> None:
+    _LOG.info("%s: %s", endpoint, words)
 
 
 def _question(config: Verification) -> Question:

@@ -75,6 +75,22 @@ def test_it_works_twice_where_it_needs_no_cluster(place: Terraform, page: str) -
     assert not place.differs()
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "ephemeral-resources/constellation_kubeconfig.tf",
+        "resources/constellation_cluster.tf",
+        "resources/constellation_join_config.tf",
+        "resources/constellation_local_machines.tf",
+    ],
+)
+def test_it_can_be_planned_where_it_makes_a_cluster(place: Terraform, page: str) -> None:
+    take(place, page)
+    result = place.run("plan", "-var=kubeconfig_path=admin.conf" if "join_config" in page else "-refresh=true")
+    assert result.status == 0, result.text
+    assert "0 to change, 0 to destroy" in result.text
+
+
 def test_evidence_is_read(place: Terraform) -> None:
     take(place, "functions/parse_evidence.tf")
     assert place.apply().status == 0
