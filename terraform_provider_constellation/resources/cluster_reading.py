@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from terraform_provider_constellation.errors import is_told, telling
 from terraform_provider_constellation.plugin.api import ProviderError
-from terraform_provider_constellation.resources.cluster import Cluster, ClusterNode
+from terraform_provider_constellation.resources.cluster import Cluster, ClusterNode, NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +86,21 @@ def _describe_workspace(known: Cluster, workspace: Workspace) -> None:
         known.kubernetes_version = f"v{ImageFolder.open(state.spec.image).read_build().kubernetes}"
     known.cluster_id = state.cluster_id.hex() or None
     known.in_cluster_endpoint = API_ENDPOINT
+    _describe_settings(known, workspace)
     if workspace.kubeconfig.exists():
         _describe_way_in(known, workspace)
+
+
+def _describe_settings(known: Cluster, workspace: Workspace) -> None:
+    """Say what the cluster was asked for, as far as the user does not say the same in other words."""
+    from constellation_engine.local_cluster.settings import ClusterSettings, read_settings
+
+    settings, usual = read_settings(workspace), ClusterSettings()
+    if list(settings.certificate_sans) != (known.api_server_cert_sans or []):
+        known.api_server_cert_sans = list(settings.certificate_sans)
+    networks = (settings.service_network, settings.pod_network)
+    if known.network_config is None and networks != (usual.service_network, usual.pod_network):
+        known.network_config = NetworkConfig(ip_cidr_service=str(networks[0]), ip_cidr_pod=str(networks[1]))
 
 
 def _describe_way_in(known: Cluster, workspace: Workspace) -> None:

@@ -214,8 +214,19 @@ def _bring_to(workspace: Workspace, workers: int, go_on: Callable[[], None]) -> 
 
     workspace.resize(workers)
     remove_surplus(workspace, report=tell)
+    _release_stuck(workspace)
     require(of_cluster(workspace.state.spec, workspace.folder))
     _switch_on(workspace, go_on)
+
+
+def _release_stuck(workspace: Workspace) -> None:
+    """Cut the power of machines that are on and cannot go on: starting them again is what helps."""
+    from constellation_engine.local_cluster.power import switch_off
+    from constellation_engine.local_cluster.status import machine_states
+    from constellation_engine.machines import MachineState
+
+    if stuck := [one.name for one in machine_states(workspace) if one.state is MachineState.STUCK]:
+        switch_off(workspace, stuck, report=tell)
 
 
 def _look(state: LocalMachines) -> LocalMachines | None:

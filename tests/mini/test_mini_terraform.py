@@ -15,7 +15,6 @@ from constellation_engine.machines import Machine, machines
 from constellation_engine.node_image.targets import Profile
 from tests.mini.cluster import UP, Cluster
 from tests.node_image.built_images import kept_image
-from tests.terraform_provider_constellation.plugin.tools import empty_configuration
 from tests.terraform_provider_constellation.real_terraform import real_terraform
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def terraform(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The example, with the image that is built; machines that it leaves are removed."""
     image = kept_image(repository, Profile.RELEASE)
     shutil.copytree(repository / "examples" / "mini", tmp_path, dirs_exist_ok=True)
-    empty_configuration(tmp_path)
     monkeypatch.chdir(tmp_path)  # as Terraform starts a provider
     with real_terraform(tmp_path) as running:
         running.environment["TF_VAR_image"] = str(image.path)

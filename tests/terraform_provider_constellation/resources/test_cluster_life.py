@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_engine.cluster.join_config import put, show
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import Workspace
-from constellation_engine.local_cluster.settings import read_settings
+from constellation_engine.local_cluster.settings import ClusterSettings, read_settings, write_settings
 
 if TYPE_CHECKING:
     from tests.terraform_provider_constellation.resources.standing_cluster import StandingCluster
@@ -225,6 +226,39 @@ def test_settings_reach_the_first_node(terraform: Workplace, standing: StandingC
     assert "api_server_cert_sans cannot change" in text
     assert "-replace=constellation_local_machines" in text
     assert standing.phases.count("init") == 1
+
+
+def test_a_secret_in_the_configuration_is_kept_for_life(
+    terraform: Workplace, standing: StandingCluster, workspace: Workspace
+) -> None:
+    terraform.write(cluster(f'master_secret = "{SECRET}"', f'master_secret_salt = "{"5a" * 32}"'))
+    assert SECRET not in terraform.applied().text
+    taken = workspace.master_secret()
+    assert (taken.secret.reveal().hex(), taken.salt.hex()) == (SECRET, "5a" * 32)
+    assert not terraform.differs()
+    terraform.write(cluster(f'master_secret = "{"6f" * 32}"'))
+    text = terraform.run("plan").text
+    assert "Error: The master secret cannot change" in text
+    assert SECRET not in text
+    assert standing.phases.count("init") == 1
+
+
+def test_an_imported_cluster_says_what_it_was_asked_for(
+    terraform: Workplace, standing: StandingCluster, workspace: Workspace
+) -> None:
+    write_settings(
+        workspace, ClusterSettings(certificate_sans=("mini.example",), pod_network=IPv4Network("10.245.0.0/16"))
+    )
+    standing.initialise(workspace)
+    for phase in ("init", "services", "join", "verify"):
+        workspace.finish(phase)
+    standing.run_services()
+    terraform.write(
+        cluster('api_server_cert_sans = ["mini.example"]', 'network_config = { ip_cidr_pod = "10.245.0.0/16" }')
+    )
+    assert terraform.run("import", ADDRESS, str(workspace.folder)).status == 0
+    terraform.applied()
+    assert not terraform.differs()
 
 
 def test_import_by_the_path_of_a_workspace(

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from constellation_core.conditions import Condition, wait_for
 from constellation_engine.local_cluster import ClusterSpec, Workspace
-from constellation_engine.machines import Machine, MachineState
+from constellation_engine.machines import Machine, MachineState, processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,11 +49,11 @@ class TestLife:
         assert state["uid"] == Workspace.open(terraform.folder / "cluster").state.uid
         assert machine(terraform, "control-plane-0").status().state is MachineState.RUNNING
         assert not terraform.differs()
-        running = machine(terraform, "control-plane-0").status().process
+        layout = machine(terraform, "control-plane-0").layout
+        assert processes.running(layout.qemu)
         assert terraform.run("destroy", "-auto-approve").status == 0
         assert not (terraform.folder / "cluster").exists()
-        assert running
-        assert not (terraform.folder.parent / str(running)).exists()
+        assert not [*processes.running(layout.qemu), *processes.running(layout.tpm)]
 
     def test_a_stopped_machine_is_a_difference_with_its_reason(self, terraform: Workplace, image: Path) -> None:
         terraform.write(configuration(image))
@@ -64,6 +68,23 @@ class TestLife:
         assert "1 changed" in terraform.applied().text
         assert machine(terraform, "control-plane-0").status().state is MachineState.RUNNING
         assert not terraform.differs()
+
+    def test_a_machine_that_cannot_go_on_is_started_again(self, terraform: Workplace, image: Path) -> None:
+        terraform.write(configuration(image))
+        terraform.applied()
+        for process in processes.running(machine(terraform, "control-plane-0").layout.tpm):
+            os.kill(process, signal.SIGKILL)
+        ended = Condition("the TPM ended", lambda: None if self._is_stuck(terraform) else "it runs")
+        wait_for([ended], timeout=30)
+        before = terraform.change(ADDRESS)["before"]["nodes"][0]
+        assert (before["state"], "its TPM ended" in before["reason"]) == ("stuck", True)
+        terraform.applied()
+        assert machine(terraform, "control-plane-0").status().state is MachineState.RUNNING
+        assert not terraform.differs()
+
+    @staticmethod
+    def _is_stuck(terraform: Workplace) -> bool:
+        return machine(terraform, "control-plane-0").status().state is MachineState.STUCK
 
     def test_workers_come_and_go_in_place(self, terraform: Workplace, image: Path) -> None:
         terraform.write(configuration(image))
@@ -107,6 +128,31 @@ class TestLife:
             assert terraform.instance(KIND, "mini").get("status") is None
         terraform.applied()
         assert not terraform.differs()
+
+
+def test_import_by_the_path_of_a_workspace(terraform: Workplace, image: Path) -> None:
+    spec = ClusterSpec(image=image.resolve(), workers=0, memory=2048, state_disk=2048)
+    made = Workspace.create(terraform.folder / "cluster", spec)
+    terraform.write(configuration(image))
+    assert terraform.run("import", ADDRESS, str(made.folder)).status == 0
+    state = terraform.state(KIND, "mini")
+    assert (state["uid"], state["workers"], state["image"]["value"]) == (made.state.uid, 0, str(image))
+    assert state["problems"] == ["control-plane-0 is missing: it was not made, or somebody removed it"]
+    assert terraform.change(ADDRESS)["actions"] == ["update"]
+    result = terraform.run("import", "-state=other", ADDRESS, str(terraform.folder / "none"))
+    assert "Error: There are no machines to import" in result.text
+
+
+def test_machines_of_another_workspace_are_left_alone(terraform: Workplace, image: Path) -> None:
+    spec = ClusterSpec(image=image.resolve(), workers=0, memory=2048, state_disk=2048)
+    Workspace.create(terraform.folder / "cluster", spec)
+    terraform.write(configuration(image))
+    assert terraform.run("import", ADDRESS, str(terraform.folder / "cluster")).status == 0
+    shutil.rmtree(terraform.folder / "cluster")
+    other = Workspace.create(terraform.folder / "cluster", spec)
+    result = terraform.run("destroy", "-auto-approve")
+    assert "Error: The workspace is of other machines" in result.text
+    assert Workspace.open(other.folder).state.uid == other.state.uid
 
 
 def _no_program(name: str) -> Path:
