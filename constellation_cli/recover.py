@@ -79,11 +79,11 @@ def recover_cluster(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def _endpoint(text: str) -> Endpoint:
     from constellation_core.errors import ConfigError
+    from constellation_core.names import RECOVERY_PORT
     from constellation_engine.cluster.cluster_verdict import Endpoint
-    from constellation_engine.cluster.recovery import RECOVER_PORT
 
     try:
-        return Endpoint.parse(text, usual_port=RECOVER_PORT)
+        return Endpoint.parse(text, usual_port=RECOVERY_PORT)
     except ConfigError as error:
         raise typer.BadParameter(f"{error}; for example {error.hint}") from None
 

@@ -17,6 +17,9 @@ KEY_SERVICE_AUDIENCE: Final = "constellation-keys"
 VERIFICATION_PORT: Final = 9091
 VERIFICATION_HTTP_PORT: Final = 9092
 VERIFICATION_NODE_PORT: Final = 30081
+JOIN_NODE_PORT: Final = 30090
+RECOVERY_PORT: Final = 9999
+"""Where a control plane listens that waits for recovery."""
 
 STATUS_PORT: Final = 8080
 """Health and metrics of a service."""

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[Endpoint, str], None]
 
-RECOVER_PORT: Final = 9999
 DEFAULT_TIMEOUT: Final = 600.0  # seconds for all nodes; an emulated one needs 60 to listen
 CONNECT: Final = 45.0  # seconds for one try: an emulated TPM takes its time
 ANSWER: Final = 120.0  # seconds for a node to open its disk

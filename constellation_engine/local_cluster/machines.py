@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import bcrypt
 
-from constellation_core.names import VERIFICATION_NODE_PORT
+from constellation_core.names import JOIN_NODE_PORT, RECOVERY_PORT, VERIFICATION_NODE_PORT
 from constellation_core.networks import API_ENDPOINT, API_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
-from constellation_engine.cluster.manifests.network import JOIN_NODE_PORT
-from constellation_engine.cluster.recovery import RECOVER_PORT
-from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
+from constellation_engine.machines import Forward, Machine, MachineSpec, Segment, machines
 from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ class Place:
         return (
             Forward("api-server", API_PORT),
             Forward("init", INIT_PORT),
-            Forward("recover", RECOVER_PORT),
+            Forward("recover", RECOVERY_PORT),
             Forward("join", JOIN_NODE_PORT),
             verification,
         )
@@ -73,6 +71,12 @@ def places_of(control_planes: int, workers: int) -> tuple[Place, ...]:
         for role, number in ((Role.CONTROL_PLANE, control_planes), (Role.WORKER, workers))
         for index in range(number)
     )
+
+
+def surplus(workspace: Workspace) -> tuple[Machine, ...]:
+    """Give the machines that are there and not asked for, by name."""
+    wanted = {place.name for place in places(workspace)}
+    return tuple(machine for machine in machines(workspace.machines) if machine.name not in wanted)
 
 
 def create_machine(workspace: Workspace, place: Place) -> Machine:

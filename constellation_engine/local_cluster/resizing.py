@@ -20,9 +20,8 @@ from lightkube.resources.core_v1 import Node
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.nodes import forget
 from constellation_engine.errors import ObjectNotFoundError
-from constellation_engine.local_cluster.machines import places
+from constellation_engine.local_cluster.machines import surplus
 from constellation_engine.local_cluster.objects import client_of
-from constellation_engine.machines import machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +29,6 @@ if TYPE_CHECKING:
     from lightkube import Client
 
     from constellation_engine.local_cluster.workspace import Workspace
-    from constellation_engine.machines import Machine
-
-
-def surplus(workspace: Workspace) -> tuple[Machine, ...]:
-    """Give the machines that are there and not asked for, by name."""
-    wanted = {place.name for place in places(workspace)}
-    return tuple(machine for machine in machines(workspace.machines) if machine.name not in wanted)
 
 
 def remove_surplus(workspace: Workspace, *, report: Callable[[str], None]) -> None:

@@ -261,8 +261,7 @@ def _remove(state: LocalMachines) -> None:
 
 def _described(known: LocalMachines, workspace: Workspace) -> LocalMachines:
     """Write down what is there."""
-    from constellation_engine.local_cluster.machines import places
-    from constellation_engine.local_cluster.resizing import surplus
+    from constellation_engine.local_cluster.machines import places, surplus
     from constellation_engine.local_cluster.status import machine_states
 
     spec, found = workspace.state.spec, {status.name: status for status in machine_states(workspace)}

@@ -13,8 +13,7 @@ import pytest
 
 from constellation_cli.main import app
 from constellation_core.channel.refusals import Reason
-from constellation_core.names import STATUS_PORT
-from constellation_engine.cluster.manifests.network import JOIN_NODE_PORT
+from constellation_core.names import JOIN_NODE_PORT, STATUS_PORT
 from constellation_services.join.news import Metrics
 
 if TYPE_CHECKING:

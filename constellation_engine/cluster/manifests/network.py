@@ -33,6 +33,7 @@ from lightkube.resources.core_v1 import Service as KubernetesService
 from lightkube.resources.networking_v1 import NetworkPolicy
 
 from constellation_core.names import (
+    JOIN_NODE_PORT,
     KEY_SERVICE_PORT,
     NAMESPACE,
     STATUS_PORT,
@@ -44,7 +45,6 @@ from constellation_engine.cluster.manifests.names import KEY_CLIENT, PART_OF, SC
 from constellation_engine.cluster.manifests.pods import STATUS
 from constellation_engine.cluster.manifests.workloads import JOIN_PORT
 
-JOIN_NODE_PORT: Final = 30090
 VERIFICATION_HTTP_NODE_PORT: Final = 30080
 METADATA_SERVICE: Final = "169.254.169.254/32"  # of every cloud
 

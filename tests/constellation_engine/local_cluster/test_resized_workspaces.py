@@ -19,7 +19,8 @@ from constellation_core.roles import Role
 from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.errors import ClusterError, WorkspaceError
 from constellation_engine.local_cluster import ClusterSpec, Phase, Workspace, bring_up, phases, tear_down
-from constellation_engine.local_cluster.resizing import remove_surplus, surplus
+from constellation_engine.local_cluster.machines import surplus
+from constellation_engine.local_cluster.resizing import remove_surplus
 from constellation_engine.machines import MachineSpec
 from constellation_engine.machines.spec_file import to_json
 
