@@ -10,6 +10,7 @@ what to do instead.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,13 @@ from typing import TYPE_CHECKING
 from constellation_core import rules
 from terraform_provider_constellation.errors import telling
 from terraform_provider_constellation.objects.join_policy import ControlPlaneLimits, same_join_config, written
-from terraform_provider_constellation.plugin.api import Change, ProviderError, is_known, set_unknown
+from terraform_provider_constellation.plugin.api import (
+    Change,
+    ProviderError,
+    UnknownValueError,
+    is_known,
+    set_unknown,
+)
 from terraform_provider_constellation.resources.cluster_elsewhere import is_elsewhere
 from terraform_provider_constellation.resources.node_image import where_image_is
 
@@ -45,8 +52,7 @@ def plan(change: Change[Cluster]) -> None:
         return
     workspace = _workspace(change.planned)
     if workspace is not None:
-        _refuse_other_machines(change.config, workspace)
-        _refuse_other_secret(change.config, workspace)
+        refuse_what_does_not_fit(change.config, workspace)
     if change.prior is not None and change.prior.cluster_id is not None:
         _refuse_changes(change.planned, change.prior)
     _plan_join_config(change, workspace)
@@ -65,45 +71,71 @@ def _workspace(planned: Cluster) -> Workspace | None:
         return Workspace.open(Path(planned.workspace))
 
 
-def _refuse_other_machines(config: Cluster, workspace: Workspace) -> None:
+def refuse_what_does_not_fit(config: Cluster, workspace: Workspace) -> None:
+    """Refuse what is not so of the machines, as far as it is known: a plan asks, and apply asks again.
+
+    Raises:
+        ProviderError: the configuration and the workspace differ.
+    """
+    for refuse in (
+        _refuse_other_name,
+        _refuse_other_image,
+        _refuse_other_network,
+        _refuse_other_kubernetes,
+        _refuse_other_secret,
+    ):
+        with suppress(UnknownValueError):
+            refuse(config, workspace)
+
+
+def _refuse_other_name(config: Cluster, workspace: Workspace) -> None:
+    name = workspace.state.spec.name
+    if config.name not in (None, name):
+        _refuse("The machines are of another cluster", f"Expected {name}, got {config.name}.", "name")
+
+
+def _refuse_other_image(config: Cluster, workspace: Workspace) -> None:
+    booted = workspace.state.spec.image
+    if config.image is not None and where_image_is(config.image).resolve() != booted:
+        detail = f"Expected {where_image_is(config.image).resolve()}, they boot {booted}."
+        _refuse("The machines boot another image", detail, "image")
+
+
+def _refuse_other_network(config: Cluster, _workspace: Workspace) -> None:
     from constellation_engine.local_cluster.machines import SEGMENT
+
+    nodes = config.network_config.ip_cidr_node if config.network_config is not None else None
+    if nodes not in (None, str(SEGMENT)):
+        _refuse("The machines have other addresses", f"Expected {SEGMENT}, got {nodes}.", "network_config")
+
+
+def _refuse_other_kubernetes(config: Cluster, workspace: Workspace) -> None:
     from constellation_engine.node_image.image_folder import ImageFolder
 
-    spec = workspace.state.spec
-    if is_known(config, "name") and config.name not in (None, spec.name):
-        _refuse("The machines are of another cluster", f"Expected {spec.name}, got {config.name}.", "name")
-    if is_known(config, "image") and config.image is not None:
-        folder = where_image_is(config.image).resolve()
-        if folder != spec.image:
-            _refuse("The machines boot another image", f"Expected {folder}, they boot {spec.image}.", "image")
-    if is_known(config, "network_config") and config.network_config is not None:
-        nodes = config.network_config.ip_cidr_node
-        if nodes not in (None, str(SEGMENT)):
-            _refuse("The machines have other addresses", f"Expected {SEGMENT}, got {nodes}.", "network_config")
-    if is_known(config, "kubernetes_version") and config.kubernetes_version is not None:
-        with telling("The image cannot be used", at="kubernetes_version"):
-            brought = f"v{ImageFolder.open(spec.image).read_build().kubernetes}"
-        wanted = rules.canonical_kubernetes_version(config.kubernetes_version)
-        if wanted != brought:
-            detail = (
-                f"Expected {wanted}, the image of the machines brings {brought}. Nodes have Kubernetes from their "
-                f"measured image: `constellation image build --kubernetes {wanted}` makes one with it. Then replace "
-                "the machines."
-            )
-            _refuse("The image brings another Kubernetes", detail, "kubernetes_version")
+    if config.kubernetes_version is None:
+        return
+    with telling("The image cannot be used", at="kubernetes_version"):
+        brought = f"v{ImageFolder.open(workspace.state.spec.image).read_build().kubernetes}"
+    wanted = rules.canonical_kubernetes_version(config.kubernetes_version)
+    if wanted != brought:
+        detail = (
+            f"Expected {wanted}, the image of the machines brings {brought}. Nodes have Kubernetes from their measured "
+            f"image: `constellation image build --kubernetes {wanted}` makes one with it. Then replace the machines."
+        )
+        _refuse("The image brings another Kubernetes", detail, "kubernetes_version")
 
 
 def _refuse_other_secret(config: Cluster, workspace: Workspace) -> None:
     """A cluster that is initialised keeps its secret. A write-only one was taken if its version is the same."""
     from terraform_provider_constellation.resources.cluster_work import chosen_secret, is_taken
 
-    name = "master_secret" if config.master_secret is not None else "master_secret_wo"
-    if not workspace.state.cluster_id or not all(is_known(config, one) for one in (name, "master_secret_salt")):
+    if not workspace.state.cluster_id:
         return
     with telling("The master secret cannot be read", at="workspace"):
         chosen = chosen_secret(config, workspace)
         if chosen is None or is_taken(config, workspace) or chosen == workspace.master_secret():
             return
+    name = "master_secret" if config.master_secret is not None else "master_secret_wo"
     _refuse("The master secret cannot change", f"The cluster was initialised with another one. {NEW_MACHINES}", name)
 
 
@@ -119,11 +151,11 @@ def _plan_join_config(change: Change[Cluster], workspace: Workspace | None) -> N
     given = [name for name in JOIN_ARGUMENTS if _is_given(config, name)]
     was_given = change.private.get("join_config") == ARGUMENT
     change.private["join_config"] = ARGUMENT if given else ""
-    if not all(is_known(config, name) for name in given):
-        set_unknown(planned, "join_config")
-        return
-    with telling("The join-config cannot be used", at=given[0] if given else ""):
-        wanted = wanted_join_config(config, workspace, forget_argument=was_given and not given)
+    try:
+        with telling("The join-config cannot be used", at=given[0] if given else ""):
+            wanted = wanted_join_config(config, workspace, forget_argument=was_given and not given)
+    except UnknownValueError:
+        wanted = None
     if wanted is None:
         set_unknown(planned, "join_config")
     elif not is_known(planned, "join_config") or not same_join_config(planned.join_config or "", wanted):

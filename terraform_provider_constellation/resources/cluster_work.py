@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 from terraform_provider_constellation.errors import telling
 from terraform_provider_constellation.objects.join_policy import same_join_config
 from terraform_provider_constellation.plugin.api import ProviderError, is_known
-from terraform_provider_constellation.resources.cluster_plan import JOIN_ARGUMENTS, wanted_join_config
+from terraform_provider_constellation.resources.cluster_plan import (
+    JOIN_ARGUMENTS,
+    refuse_what_does_not_fit,
+    wanted_join_config,
+)
 from terraform_provider_constellation.resources.cluster_reading import client_of, described, open_workspace
 from terraform_provider_constellation.resources.long_work import tell
 
@@ -85,6 +89,7 @@ def prepared(plan: Cluster, call: Operation[Cluster]) -> Work:
 
     workspace = open_workspace(plan if is_known(plan, "uid") else _without_uid(plan))
     _require_machines(plan, workspace)
+    refuse_what_does_not_fit(call.config, workspace)
     with telling("The settings of the cluster cannot be used"):
         _take_secret(call.config, workspace)
         settings = _asked_for(plan, call.config, workspace, read_settings(workspace))

@@ -32,6 +32,7 @@ from terraform_provider_constellation.plugin.api import (
     Resource,
     TimeLimits,
     Timeouts,
+    UnknownValueError,
     at_most_one_of,
     block,
     computed,
@@ -86,12 +87,13 @@ class JoinConfigResource(Resource[JoinConfig]):
 
     async def plan(self, change: Change[JoinConfig]) -> None:
         """Write the document, so that the plan shows what changes in it."""
-        config, planned = change.config, change.planned
-        if not all(is_known(config, name) for name in ("document", "attestations", "control_planes")):
-            set_unknown(planned, "document")
-        elif config.attestations is not None:
+        planned = change.planned
+        try:
             with telling("The join-config cannot be used", at="attestations"):
-                wanted = await asyncio.to_thread(written, config.attestations, config.control_planes)
+                wanted = await asyncio.to_thread(_wanted, change.config)
+        except UnknownValueError:
+            set_unknown(planned, "document")
+        else:
             if not is_known(planned, "document") or not same_join_config(planned.document or "", wanted):
                 planned.document = wanted
         differs = change.prior is None or not is_known(planned, "document") or planned.document != change.prior.document
@@ -132,6 +134,10 @@ class JoinConfigResource(Resource[JoinConfig]):
         if found is None:
             raise ProviderError("There is no join-config to import", f"The cluster of {id_} has none.")
         return found
+
+
+def _wanted(config: JoinConfig) -> str:
+    return config.document if config.attestations is None else written(config.attestations, config.control_planes)
 
 
 def _place(state: JoinConfig) -> str:

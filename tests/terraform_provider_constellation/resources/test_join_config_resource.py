@@ -97,6 +97,18 @@ def test_policies_make_a_document(terraform: Workplace, cluster: StandingCluster
     assert not terraform.differs()
 
 
+def test_what_is_not_known_yet_is_planned(terraform: Workplace, workspace: Workspace) -> None:
+    late = 'resource "terraform_data" "late" {\n  input = "qemu-vtpm"\n}\n'
+    register = f'{{ "4" = {{ expected = "{"00" * 32}" }} }}'
+    arguments = (
+        f'  workspace = "{workspace.folder}"\n'
+        f"  attestations = [{{ variant = terraform_data.late.output, measurements = {register} }}]\n"
+    )
+    terraform.write(f'{late}resource "{KIND}" "who" {{\n{arguments}}}\n')
+    result = terraform.run("plan")
+    assert (result.status, "document = (known after apply)" in result.text) == (0, True), result.text
+
+
 def test_a_cluster_and_its_join_config_get_along(
     terraform: Workplace, cluster: StandingCluster, workspace: Workspace
 ) -> None:

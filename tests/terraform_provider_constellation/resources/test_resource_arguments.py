@@ -116,6 +116,43 @@ def test_what_does_not_go_with_the_machines_is_refused(
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("name", "other", "The machines are of another cluster"),
+        ("kubernetes_version", "v1.35.0", "constellation image build --kubernetes v1.35.0"),
+        ("image", "elsewhere", "The machines boot another image"),
+        ("uid", "other", "The workspace is of other machines"),
+    ],
+)
+def test_what_is_known_late_is_refused_by_apply(
+    terraform: Workplace, workspace: Workspace, name: str, value: str, said: str
+) -> None:
+    late = f'resource "terraform_data" "late" {{\n  input = "{value}"\n}}\n'
+    arguments = f'  workspace = "{workspace.folder}"\n  {name} = terraform_data.late.output\n'
+    terraform.write(f'{late}resource "constellation_cluster" "it" {{\n{arguments}}}\n')
+    assert terraform.run("plan").status == 0
+    assert said in terraform.apply().text
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "master_secret = terraform_data.late.output",
+        "control_planes = { max = length(terraform_data.late.output) }",
+        "network_config = { ip_cidr_node = terraform_data.late.output }",
+        "api_server_cert_sans = [terraform_data.late.output]",
+        "join_config = terraform_data.late.output",
+    ],
+)
+def test_what_is_not_known_yet_is_planned(terraform: Workplace, workspace: Workspace, argument: str) -> None:
+    late = 'resource "terraform_data" "late" {\n  input = "x"\n}\n'
+    arguments = f'  workspace = "{workspace.folder}"\n  {argument}\n'
+    terraform.write(f'{late}resource "constellation_cluster" "it" {{\n{arguments}}}\n')
+    result = terraform.run("plan")
+    assert (result.status, "2 to add" in result.text) == (0, True), result.text
+
+
 def test_machines_of_no_image(terraform: Workplace, tmp_path: Path) -> None:
     terraform.write(
         f'resource "constellation_local_machines" "it" {{\n  workspace = "w"\n  image = "{tmp_path}/none"\n}}\n'
