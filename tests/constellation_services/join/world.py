@@ -184,6 +184,7 @@ class Facts(Document):
 @cache
 def _apply_manifests(control_plane: ControlPlane) -> None:
     """Apply what stays when an API server is cleaned: definitions, roles, admission policies."""
+    control_plane.clean()  # what others call a DaemonSet of ours cannot be changed into it
     client = control_plane.client()
     for manifest in manifests(image=IMAGE, variant=Variant.QEMU_VTPM):
         client.apply(manifest, field_manager="constellation", force=True)
