@@ -23,11 +23,15 @@ class EndingChannel(Channel):
 
     _last: _Connection | None = None
 
-    async def end(self) -> None:
-        """Close the connection, and wait until it is."""
+    async def end(self, *, goodbye: float = _GOODBYE) -> None:
+        """Close the connection, and wait until it is.
+
+        Args:
+            goodbye: seconds that the peer may take to say it too; 0 where it does not answer anyway.
+        """
         self.close()
         if self._last is not None:
-            await self._last.end()
+            await self._last.end(goodbye)
 
     def _protocol_factory(self) -> H2Protocol:
         self._last = _Connection(Handler(), self._config, self._h2_config)
@@ -48,11 +52,11 @@ class _Connection(H2Protocol):
         super().connection_lost(exc)
         self._lost.set()
 
-    async def end(self) -> None:
+    async def end(self, goodbye: float) -> None:
         if self._transport is None:  # it never came about
             return
         try:
-            async with asyncio.timeout(_GOODBYE):  # `wait_for` of Python 3.11 may swallow that we are cancelled
+            async with asyncio.timeout(goodbye):  # `wait_for` of Python 3.11 may swallow that we are cancelled
                 await self._lost.wait()
         except TimeoutError:
             if isinstance(self._transport, asyncio.Transport):

@@ -112,13 +112,13 @@ class KeyServiceClient:
             async with asyncio.timeout(timeout):
                 return await _ask(channel, request, {"authorization": f"Bearer {token}"})
         except ssl.SSLCertVerificationError as error:
-            self._disconnect(channel)
+            await self._disconnect(channel)
             raise KeyProviderError(
                 f"{self._host}:{self._port} is not the key service of this cluster: {error.verify_message}",
                 hint=f"its certificate must be by {self._ca_file} and for {self._config.ssl_target_name_override}",
             ) from None
         except (OSError, StreamTerminatedError, ProtocolError, Http2Error) as error:
-            self._disconnect(channel)
+            await self._disconnect(channel)
             reason = str(error) or type(error).__name__
             raise KeyProviderUnavailableError(f"the key service at {self._host}:{self._port}: {reason}") from None
 
@@ -136,11 +136,11 @@ class KeyServiceClient:
             self._channel = EndingChannel(self._host, self._port, ssl=_tls(self._ca_file), config=self._config)
         return self._channel
 
-    def _disconnect(self, channel: EndingChannel | None) -> None:
-        """Close a connection; the next request makes a new one."""
-        if channel is not None and channel is self._channel:
+    async def _disconnect(self, channel: EndingChannel) -> None:
+        """Close a connection that failed; the next request makes a new one."""
+        if channel is self._channel:
             self._channel = None
-            channel.close()
+            await channel.end(goodbye=0.0)
 
 
 async def _ask(channel: EndingChannel, request: GetDataKeyRequest, metadata: Mapping[str, str]) -> Secret:
