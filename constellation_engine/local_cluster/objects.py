@@ -16,6 +16,7 @@ from constellation_core.conditions import Condition
 from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.manifests import manifests
+from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
 from constellation_engine.cluster.status_reading import is_running
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
@@ -107,12 +108,13 @@ def nodes_ready(client: Client, names: Sequence[str]) -> Condition:
 
 
 def pods_running(client: Client) -> Condition:
-    """All pods run, and are ready."""
+    """All pods of the cluster itself run, and are ready; those of its users may do what they want."""
 
     def missing() -> str | None:
         waiting = [
-            f"{pod.metadata.namespace}/{pod.metadata.name}"
-            for pod in client.list(Pod, namespace="*")
+            f"{namespace}/{pod.metadata.name}"
+            for namespace in (SYSTEM_NAMESPACE, NAMESPACE)
+            for pod in client.list(Pod, namespace=namespace)
             if pod.metadata and not is_running(pod)
         ]
         return f"waiting for pods: {', '.join(waiting)}" if waiting else None
