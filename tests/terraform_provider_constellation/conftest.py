@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
 from constellation_services.testing.verified_node import CLUSTER_ID, node_tpm
-from tests.terraform_provider_constellation.known_nodes import serve_identities
 from tests.terraform_provider_constellation.real_terraform import Terraform, real_terraform
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def tpms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Swtpm, ...]
 @pytest.fixture
 def known(clean_cluster: ControlPlane) -> ControlPlane:
     """A cluster whose API server knows our kinds of objects."""
-    serve_identities(clean_cluster)
+    serve_our_kinds(clean_cluster.client())
     return clean_cluster

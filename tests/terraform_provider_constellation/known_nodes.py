@@ -6,31 +6,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import httpx2
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
+from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 
 if TYPE_CHECKING:
     from constellation_engine.testing.control_plane import ControlPlane
 
 NAMES: Final = ("control-plane-0", "worker-0")
-
-
-def serve_identities(control_plane: ControlPlane) -> None:
-    """Let an API server know our kinds of objects."""
-    client = control_plane.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        list(client.list(NodeIdentityObject))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
 
 
 def let_in(control_plane: ControlPlane, name: str, identity: str, address: str = "127.0.0.1") -> None:

@@ -8,18 +8,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
 
-from constellation_core.cluster_objects import JoinRequestObject, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.errors import MissingProgramError
 from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.machines import machines
 from constellation_engine.machines.firmware import find_ovmf
 from constellation_engine.machines.layout import Layout
 from constellation_engine.machines.tpm import manufacture
+from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
 from terraform_provider_constellation.plugin.testing import reattached
 from terraform_provider_constellation.provider import Constellation
@@ -84,15 +81,7 @@ def _machines(_tpm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def standing(clean_cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> StandingCluster:
     """A real API server for a cluster whose machines do not boot."""
     cluster = StandingCluster(clean_cluster, None, [])
-    client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        for kind in (NodeIdentityObject, JoinRequestObject):
-            list(client.list(kind))
-
-    wait_for([Condition("our kinds of objects are served", check, (httpx2.HTTPError,))], timeout=30)
+    serve_our_kinds(clean_cluster.client())
     cluster.install(monkeypatch)
     return cluster
 
