@@ -9,11 +9,9 @@ a cluster loads is: the plan wants the same modules.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -22,9 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from attestation.policy import Policy
-from benchmarks import footprint, machine
-from benchmarks.table import Promise, Row, as_markdown, as_text
-from benchmarks.terraform import MANY, MEMORY_TARGET, PLAN_TARGET, PLANS_TARGET, build_peer
+from benchmarks import footprint
+from benchmarks.table import Promise, Row
+from benchmarks.terraform import MANY, MEMORY_TARGET, PLAN_TARGET, PLANS_TARGET, build_peer, report
 from benchmarks.terraform_subject import Subject, subject
 from constellation_core.join_config import JoinConfig
 from terraform_provider_constellation.main import ADDRESS
@@ -148,19 +146,12 @@ def _row(what: str, figure: float, target: float, *, unit: str = "ms", peer: str
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="how often to measure each figure")
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    options = parser.parse_args()
-    missing = [name for name in ("terraform", "go", "openssl") if shutil.which(name) is None]
-    if missing:
-        print(f"skipped: {', '.join(missing)} not installed", file=sys.stderr)
-        return 0
-    with TemporaryDirectory() as folder:
-        rows = list(_rows(package(Path(folder), VERSION, timeout=900), options.rounds))
-    print(machine.describe(None))
-    print(as_markdown(rows) if options.markdown else as_text(rows))
-    return int(not all(promise.kept for row in rows for promise in row.promises))
+
+    def rows(rounds: int) -> Iterator[Row]:
+        with TemporaryDirectory() as folder:
+            yield from _rows(package(Path(folder), VERSION, timeout=900), rounds)
+
+    return report(__doc__, rows)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from benchmarks.table import Promise, Row, as_markdown, as_text
 from benchmarks.terraform_subject import Subject, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 HANDSHAKE_TARGET: Final = 100  # milliseconds
 PLAN_TARGET: Final = 600  # milliseconds, one resource
@@ -104,7 +104,20 @@ def _rows(rounds: int) -> Iterator[Row]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    return report(__doc__, _rows)
+
+
+def report(description: str | None, rows: Callable[[int], Iterable[Row]]) -> int:
+    """Measure what the command line asks for, and print it.
+
+    Args:
+        description: of the program.
+        rows: measures, each figure so many times.
+
+    Returns:
+        Exit status: 1 where a target was missed.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=10, help="how often to measure each figure")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     options = parser.parse_args()
@@ -112,10 +125,10 @@ def main() -> int:
     if missing:
         print(f"skipped: {', '.join(missing)} not installed", file=sys.stderr)
         return 0
-    rows = list(_rows(options.rounds))
+    measured = list(rows(options.rounds))
     print(machine.describe(None))
-    print(as_markdown(rows) if options.markdown else as_text(rows))
-    return int(not all(promise.kept for row in rows for promise in row.promises))
+    print(as_markdown(measured) if options.markdown else as_text(measured))
+    return int(not all(promise.kept for row in measured for promise in row.promises))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LeastTime = Callable[[Callable[[], object]], float]
 
 REPOSITORY = Path(__file__).parents[1]
 
-pytest_plugins = ["tests.guest.plugin"]
+pytest_plugins = ["tests.guest.plugin", "tests.local_machines"]
 
 # A continuous run must not fail by luck: it always tries the same examples. A developer's run tries new ones.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

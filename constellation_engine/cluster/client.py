@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FIELD_MANAGER: Final = "constellation"
 PATIENCE: Final = 30.0  # seconds for each answer
 
 _UNUSABLE: Final = (
@@ -41,7 +42,12 @@ def api_client(kubeconfig: Path, *, patience: float = PATIENCE) -> Iterator[Clie
         ClusterError: what answers is no API server.
     """
     try:
-        client = Client(KubeConfig.from_file(kubeconfig), timeout=httpx2.Timeout(patience), trust_env=False)
+        client = Client(
+            KubeConfig.from_file(kubeconfig),
+            field_manager=FIELD_MANAGER,
+            timeout=httpx2.Timeout(patience),
+            trust_env=False,
+        )
     except _UNUSABLE as error:
         raise ConfigError(
             f"{kubeconfig} is no kubeconfig that can be used ({type(error).__name__})",

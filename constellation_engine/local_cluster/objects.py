@@ -15,6 +15,7 @@ from attestation.variant import Variant
 from constellation_core.conditions import Condition
 from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
+from constellation_engine.cluster.client import FIELD_MANAGER
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
 from constellation_engine.cluster.status_reading import is_running
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
     from constellation_engine.node_image.image_folder import ImageFolder
 
-FIELD_MANAGER: Final = "constellation"
 NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
 _PATIENCE: Final = httpx2.Timeout(60)
 

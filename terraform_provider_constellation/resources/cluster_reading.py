@@ -16,6 +16,7 @@ from terraform_provider_constellation.resources.cluster import Cluster, ClusterN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from lightkube import Client
 
@@ -122,13 +123,11 @@ def _unfinished(workspace: Workspace) -> Iterator[str]:
         yield f"not done yet: {', '.join(left)}"
 
 
-def client_of(kubeconfig: Path) -> Client:
-    """Give a client of the API server that does not wait for long."""
-    import httpx2
-    from lightkube import Client, KubeConfig
+def client_of(kubeconfig: Path) -> AbstractContextManager[Client]:
+    """Open a client of the API server that does not wait for long."""
+    from constellation_engine.cluster.client import api_client
 
-    config = KubeConfig.from_file(str(kubeconfig))
-    return Client(config=config, field_manager="constellation", timeout=httpx2.Timeout(PATIENCE), trust_env=False)
+    return api_client(kubeconfig, patience=PATIENCE)
 
 
 def _ask(known: Cluster, workspace: Workspace) -> None:

@@ -45,6 +45,8 @@ from terraform_provider_constellation.plugin.api import (
 from terraform_provider_constellation.resources.cluster_reading import client_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from lightkube import Client
 
 BEFORE = "before"
@@ -144,7 +146,7 @@ def _place(state: JoinConfig) -> str:
     return "workspace" if state.workspace is not None else "kubeconfig_path"
 
 
-def _client(state: JoinConfig) -> Client:
+def _client(state: JoinConfig) -> AbstractContextManager[Client]:
     from constellation_core.errors import ConfigError
     from constellation_engine.cluster.credentials import read_credentials
     from constellation_engine.local_cluster import Workspace

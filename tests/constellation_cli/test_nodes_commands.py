@@ -20,8 +20,8 @@ from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import NODE_LABEL, JoinRequestObject, NodeIdentity, NodeIdentityObject
 from constellation_core.names import NAMESPACE
-from constellation_core.roles import Role
 from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import some_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,18 +64,7 @@ def nodes(
 @pytest.fixture
 def worker(client: Client) -> NodeIdentity:
     """A node that got two tickets."""
-    identity = NodeIdentity(
-        name="worker-1",
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity=IDENTITY,
-        identity_kind="TPM name",
-        disk=DISK,
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.1.7",
-        addresses=("192.0.2.7",),
-    )
+    identity = some_identity(identity=IDENTITY, disk=DISK, addresses=("192.0.2.7",))
     client.create(identity.to_object(annotations={}))
     status = {"status": {"tickets": 2, "lastTicket": "2026-11-21T13:00:00+01:00"}}
     client.patch(NodeIdentityObject.Status, "worker-1", status, patch_type=PatchType.MERGE)

@@ -9,16 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity
-from constellation_core.roles import Role
-from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
-from constellation_engine.machines import Forward, MachineSpec
-from constellation_engine.machines.spec_file import to_json
 from constellation_engine.testing.kinds import serve_our_kinds
-from constellation_engine.testing.node_images import FakeImage
+from constellation_engine.testing.known_nodes import let_in, workspace_of_nodes
 from constellation_services.testing.verified_node import CLUSTER_ID, OTHER_CLUSTER_ID, POLICY, node_tpm, serving_node
 
 if TYPE_CHECKING:
@@ -60,19 +53,6 @@ async def cluster(tpms: tuple[Swtpm, ...]) -> AsyncIterator[dict[str, int]]:
 def places(ports: dict[str, int]) -> list[str]:
     """Name nodes on the command line."""
     return [word for name, port in ports.items() for word in ("--endpoint", f"{name}=127.0.0.1:{port}")]
-
-
-def workspace_of(folder: Path, ports: dict[str, int]) -> Workspace:
-    """Make the workspace of a cluster whose image measures something else."""
-    image = FakeImage().write(folder / "image")
-    workspace = Workspace.create(folder / "mini", ClusterSpec(image=image.path))
-    workspace.initialised(CLUSTER_ID, b"{}")
-    for name, port in ports.items():
-        place = workspace.machines / name
-        place.mkdir(parents=True)
-        spec = MachineSpec(image=image.path, forwards=(Forward("verification", 30081, port),))
-        (place / "spec.json").write_text(to_json(spec.settled({})))
-    return workspace
 
 
 async def test_all_nodes_are_accepted(program: Run, tpms: tuple[Swtpm, ...], policy: Path) -> None:
@@ -148,7 +128,7 @@ async def test_raw_evidence_is_judged_again(
 async def test_a_workspace_says_everything(program: Run, tpms: tuple[Swtpm, ...], policy: Path, tmp_path: Path) -> None:
     """Its image is another one than what the nodes booted; a policy that is named takes its place."""
     async with cluster(tpms) as ports:
-        folder = workspace_of(tmp_path, ports).folder
+        folder = workspace_of_nodes(tmp_path, ports, CLUSTER_ID).folder
         done = await program("verify", "--workspace", folder, *places(ports))
         assert done.status == 2
         assert "measurements.4" in done.stdout
@@ -159,7 +139,7 @@ async def test_without_the_list_of_nodes_nothing_is_accepted(
     program: Run, tpms: tuple[Swtpm, ...], policy: Path, tmp_path: Path
 ) -> None:
     async with cluster(tpms) as ports:
-        folder = workspace_of(tmp_path, ports).folder
+        folder = workspace_of_nodes(tmp_path, ports, CLUSTER_ID).folder
         done = await program("verify", "--workspace", folder, "--policy", policy)
     assert (done.status, done.stdout) == (1, "")
     assert "nobody says which nodes there are" in done.stderr
@@ -173,36 +153,19 @@ def known(clean_cluster: ControlPlane) -> ControlPlane:
     return clean_cluster
 
 
-def let_in(control_plane: ControlPlane, name: str, identity: str) -> None:
-    node = NodeIdentity(
-        name=name,
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity=identity,
-        identity_kind="TPM name",
-        disk="123e4567-e89b-12d3-a456-426614174000",
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.1.7",
-        addresses=("127.0.0.1",),
-    )
-    control_plane.client().create(Node(metadata=ObjectMeta(name=name)))
-    control_plane.client().create(node.to_object(annotations={}))
-
-
 async def test_the_list_of_the_api_server_is_compared(
     program: Run, tpms: tuple[Swtpm, ...], policy: Path, known: ControlPlane, tmp_path: Path
 ) -> None:
     async with cluster(tpms) as ports:
         first = await program("verify", "--policy", policy, *ID, *places(ports), "-o", "json")
         for node in json.loads(first.stdout)["nodes"]:
-            let_in(known, node["node"], node["statement"]["identity"])
-        workspace = workspace_of(tmp_path, ports)
+            let_in(known.client(), node["node"], node["statement"]["identity"])
+        workspace = workspace_of_nodes(tmp_path, ports, CLUSTER_ID)
         workspace.kubeconfig.write_bytes(known.kubeconfig().read_bytes())
         done = await program("verify", "--workspace", workspace.folder, "--policy", policy)
         assert (done.status, "the API server was not asked" in done.stderr) == (0, False)
 
-        let_in(known, "worker-1", "ee" * 32)
+        let_in(known.client(), "worker-1", "ee" * 32)
         done = await program("verify", "--workspace", workspace.folder, "--policy", policy)
     assert done.status == 2
     assert "nodes.worker-1" in done.stdout
@@ -211,7 +174,7 @@ async def test_the_list_of_the_api_server_is_compared(
 async def test_a_node_that_only_the_api_server_knows_is_asked_and_not_reached(
     program: Run, policy: Path, known: ControlPlane
 ) -> None:
-    let_in(known, "worker-1", "ee" * 32)
+    let_in(known.client(), "worker-1", "ee" * 32)
     kubeconfig = known.kubeconfig()
     done = await program("verify", "--policy", policy, *ID, "--kubeconfig", kubeconfig, "--timeout", "30")
     assert done.status == 2

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constellation_core.cluster_objects import NodeIdentity
-from constellation_core.roles import Role
 from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import some_identity
 
 if TYPE_CHECKING:
     from lightkube import Client
 
+    from constellation_core.cluster_objects import NodeIdentity
     from constellation_engine.testing.control_plane import ControlPlane
 
 
@@ -38,15 +38,4 @@ def somebody(kinds: None, clean_cluster: ControlPlane) -> Client:  # noqa: ARG00
 
 @pytest.fixture
 def worker() -> NodeIdentity:
-    return NodeIdentity(
-        name="worker-1",
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity="ab" * 32,
-        identity_kind="TPM name",
-        disk="123e4567-e89b-12d3-a456-426614174000",
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.1.7",
-        addresses=("192.0.2.7",),
-    )
+    return some_identity(addresses=("192.0.2.7",))

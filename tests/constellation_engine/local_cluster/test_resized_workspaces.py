@@ -6,23 +6,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
 from lightkube import ApiError
-from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
-from constellation_core.conditions import Condition, wait_for
+from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.keys.master_secret import MasterSecret
-from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.crds import custom_resource_definitions
 from constellation_engine.errors import ClusterError, WorkspaceError
 from constellation_engine.local_cluster import ClusterSpec, Phase, Workspace, bring_up, phases, tear_down
 from constellation_engine.local_cluster.machines import surplus
 from constellation_engine.local_cluster.resizing import remove_surplus
 from constellation_engine.machines import MachineSpec
 from constellation_engine.machines.spec_file import to_json
+from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import let_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,28 +43,8 @@ def workspace(tmp_path: Path) -> Workspace:
 def cluster(clean_cluster: ControlPlane, workspace: Workspace) -> ControlPlane:
     """Its API server, which knows the second worker."""
     client = clean_cluster.client()
-    for definition in custom_resource_definitions():
-        client.apply(definition, field_manager="constellation")
-
-    def check() -> None:
-        list(client.list(NodeIdentityObject))
-
-    served = Condition("NodeIdentities are served", check, (httpx2.HTTPError,))
-    wait_for([served], timeout=30)
-    client.create(Node(metadata=ObjectMeta(name="worker-1")))
-    identity = NodeIdentity(
-        name="worker-1",
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity="ab" * 32,
-        identity_kind="TPM name",
-        disk="123e4567-e89b-12d3-a456-426614174000",
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.1.7",
-        addresses=("192.168.77.102",),
-    )
-    client.create(identity.to_object(annotations={}))
+    serve_our_kinds(client)
+    let_in(client, "worker-1", "ab" * 32, "192.168.77.102")
     workspace.initialised(bytes(32), clean_cluster.kubeconfig().read_bytes())
     return clean_cluster
 

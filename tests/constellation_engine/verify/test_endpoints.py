@@ -14,15 +14,15 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 from lightkube.resources.core_v1 import NodeStatus as NodeStatusObject
 
-from constellation_core.cluster_objects import NodeIdentity
 from constellation_core.errors import ConfigError
-from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.members import Member, read_members
 from constellation_engine.errors import ClusterError
 from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import some_identity
 
 if TYPE_CHECKING:
+    from constellation_core.cluster_objects import NodeIdentity
     from constellation_engine.testing.control_plane import ControlPlane
 
 ADDRESSES = (
@@ -74,18 +74,7 @@ def test_a_member_without_an_address_is_not_asked_in_silence() -> None:
 
 
 def attested(name: str) -> NodeIdentity:
-    return NodeIdentity(
-        name=name,
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity="ab" * 32,
-        identity_kind="TPM name",
-        disk="6d1f8a5e-35a5-4a3f-9c0d-0a4b3d2e1f00",
-        wireguard_public_key=bytes(32),
-        host_key="",
-        mesh_address="10.213.0.2",
-        addresses=("192.0.2.9",),
-    )
+    return some_identity(name, mesh_address="10.213.0.2", addresses=("192.0.2.9",))
 
 
 def test_a_cluster_says_which_nodes_it_has(clean_cluster: ControlPlane) -> None:

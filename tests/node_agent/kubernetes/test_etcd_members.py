@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
+from constellation_core.cluster_objects import NodeIdentityObject
 from constellation_core.roles import Role
-from constellation_engine.cluster.manifests.access import access
-from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import some_identity
 from node_agent.errors import TemporaryError
 from node_agent.kubernetes.etcd_members import Etcd, retire_forgotten
-from node_agent.network.api_server import ApiServer
+from tests.node_agent.kubelets import as_agent, serve_nodes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from constellation_engine.testing.control_plane import ControlPlane
+    from node_agent.network.api_server import ApiServer
 
 OWN: Final = IPv4Address("127.0.0.1")  # where the only member of a test's etcd is
 OTHERS: Final = (IPv4Address(f"10.213.1.{number}") for number in count(2))
@@ -32,10 +32,7 @@ OTHERS: Final = (IPv4Address(f"10.213.1.{number}") for number in count(2))
 @pytest.fixture
 def cluster(clean_cluster: ControlPlane) -> ControlPlane:
     """An API server with our kinds and rights, and a node."""
-    client = clean_cluster.client()
-    serve_our_kinds(client)
-    for manifest in access(wraps_keys=False):
-        client.apply(manifest, field_manager="test")
+    serve_nodes(clean_cluster.client())
     register(clean_cluster, "control-plane-0", OWN)
     return clean_cluster
 
@@ -51,11 +48,7 @@ def etcd(cluster: ControlPlane, tmp_path: Path) -> Etcd:
 
 @pytest.fixture
 def server(cluster: ControlPlane, tmp_path: Path) -> ApiServer:
-    kubeconfig = cluster.kubeconfig("system:node:control-plane-0", ("system:nodes",))
-    stem = kubeconfig.with_suffix("")
-    certificate = tmp_path / "kubelet-client-current.pem"
-    certificate.write_text(stem.with_suffix(".crt").read_text() + stem.with_suffix(".key").read_text())
-    return ApiServer(kubeconfig, certificate)
+    return as_agent(cluster.kubeconfig("system:node:control-plane-0", ("system:nodes",)), tmp_path)
 
 
 @pytest.fixture
@@ -76,15 +69,11 @@ async def other(etcd: Etcd) -> AsyncIterator[IPv4Address]:
 
 def register(cluster: ControlPlane, name: str, address: IPv4Address, role: Role = Role.CONTROL_PLANE) -> None:
     last = address.packed[-1]
-    identity = NodeIdentity(
-        name=name,
+    identity = some_identity(
+        name,
         role=role,
-        variant="qemu-vtpm",
-        identity="ab" * 32,
-        identity_kind="tpm",
         disk=f"3f1f5c0e-8a51-4d8e-9a66-0a4f5d8b7c2{last}",
         wireguard_public_key=bytes([last] * 32),
-        host_key="",
         mesh_address=str(address),
         addresses=(),
     )

@@ -16,15 +16,14 @@ from lightkube.resources.rbac_authorization_v1 import ClusterRoleBinding
 from lightkube.types import PatchType
 
 from constellation_core.cluster_objects import NodeIdentity, NodeIdentityObject
-from constellation_core.roles import Role
 from constellation_core.testing.watching import until
 from constellation_engine.cluster.manifests.access import access
-from constellation_engine.testing.kinds import serve_our_kinds
+from constellation_engine.testing.known_nodes import some_identity
 from node_agent.https import RefusedError
-from node_agent.network.api_server import ApiServer
 from node_agent.network.claims import Identity, PodRange
 from node_agent.network.following import Follower
 from node_agent.network.mesh import IDENTITIES, NODES
+from tests.node_agent.kubelets import as_agent, serve_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from lightkube import Client
 
     from constellation_engine.testing.control_plane import ControlPlane
+    from node_agent.network.api_server import ApiServer
 
 OWN: Final = "worker-1"
 OTHER: Final = "worker-2"
@@ -43,10 +43,7 @@ MERGE: Final = PatchType.MERGE
 @pytest.fixture
 def cluster(clean_cluster: ControlPlane) -> ControlPlane:
     """An API server with our kinds and our rights."""
-    client = clean_cluster.client()
-    serve_our_kinds(client)
-    for manifest in access(wraps_keys=False):
-        client.apply(manifest, field_manager="test")
+    serve_nodes(clean_cluster.client())
     return clean_cluster
 
 
@@ -61,23 +58,15 @@ def kubeconfig(cluster: ControlPlane) -> Path:
 
 @pytest.fixture
 def server(cluster: ControlPlane, tmp_path: Path) -> ApiServer:
-    """The API server, as the agent reads it: with the kubelet's own files."""
-    stem = kubeconfig(cluster).with_suffix("")
-    certificate = tmp_path / "kubelet-client-current.pem"
-    certificate.write_text(stem.with_suffix(".crt").read_text() + stem.with_suffix(".key").read_text())
-    return ApiServer(kubeconfig(cluster), certificate)
+    """The API server, as the agent reads it."""
+    return as_agent(kubeconfig(cluster), tmp_path)
 
 
 def identity(name: str, number: int) -> NodeIdentity:
-    return NodeIdentity(
-        name=name,
-        role=Role.WORKER,
-        variant="qemu-vtpm",
-        identity="ab" * 32,
-        identity_kind="tpm",
+    return some_identity(
+        name,
         disk=f"3f1f5c0e-8a51-4d8e-9a66-0a4f5d8b7c2{number}",
         wireguard_public_key=bytes([number] * 32),
-        host_key="",
         mesh_address=f"10.213.1.{number}",
         addresses=(f"192.0.2.{number}",),
     )

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
-from constellation_engine.machines import Forward, MachineSpec
-from constellation_engine.machines.spec_file import to_json
-from constellation_engine.testing.node_images import FakeImage
+from constellation_engine.testing.known_nodes import NAMES, let_in, workspace_of_nodes
 from constellation_services.testing.verified_node import CLUSTER_ID, OTHER_CLUSTER_ID, POLICY, serving_node
-from tests.terraform_provider_constellation.known_nodes import NAMES, let_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,19 +56,6 @@ async def verified(terraform: Terraform, *arguments: str) -> dict[str, Any]:
     assert result.status == 0, result.text
     said: dict[str, Any] = terraform.outputs()["a"]
     return said
-
-
-def workspace_of(folder: Path, ports: dict[str, int]) -> Workspace:
-    """Make the workspace of a cluster whose image measures something else."""
-    image = FakeImage().write(folder / "image")
-    workspace = Workspace.create(folder / "mini", ClusterSpec(image=image.path))
-    workspace.initialised(CLUSTER_ID, b"{}")
-    for name, port in ports.items():
-        place = workspace.machines / name
-        place.mkdir(parents=True)
-        spec = MachineSpec(image=image.path, forwards=(Forward("verification", 30081, port),))
-        (place / "spec.json").write_text(to_json(spec.settled({})))
-    return workspace
 
 
 class TestNodes:
@@ -120,13 +103,13 @@ class TestWorkspace:
     async def test_it_says_everything(self, terraform: Terraform, tpms: tuple[Swtpm, ...], tmp_path: Path) -> None:
         """Its image is another one than what the nodes booted; an API server that does not answer is a reason too."""
         async with cluster(tpms) as ports:
-            workspace = workspace_of(tmp_path, ports)
+            workspace = workspace_of_nodes(tmp_path, ports, CLUSTER_ID)
             said = await verified(terraform, f'workspace = "{workspace.folder}"')
         assert [reason["name"] for reason in said["mismatches"]] == ["members"]
         assert "measurements.4" in [reason["name"] for reason in said["nodes"][0]["mismatches"]]
 
     async def test_machines_that_are_gone_are_a_result(self, terraform: Terraform, tmp_path: Path) -> None:
-        workspace = workspace_of(tmp_path, {})
+        workspace = workspace_of_nodes(tmp_path, {}, CLUSTER_ID)
         said = await verified(terraform, f'workspace = "{workspace.folder}"')
         assert (said["accepted"], said["nodes"]) == (False, [])
         assert [reason["name"] for reason in said["mismatches"]] == ["machines", "members"]
@@ -137,13 +120,13 @@ class TestWorkspace:
         async with cluster(tpms) as ports:
             first = await verified(terraform, at(ports), acceptable())
             for node in first["nodes"]:
-                let_in(known, node["name"], node["identity"])
-            workspace = workspace_of(tmp_path, ports)
+                let_in(known.client(), node["name"], node["identity"])
+            workspace = workspace_of_nodes(tmp_path, ports, CLUSTER_ID)
             workspace.kubeconfig.write_bytes(known.kubeconfig().read_bytes())
             said = await verified(terraform, f'workspace = "{workspace.folder}"', acceptable())
             assert (said["accepted"], said["mismatches"], said["warnings"]) == (True, [], [])
 
-            let_in(known, "worker-1", "ee" * 32)
+            let_in(known.client(), "worker-1", "ee" * 32)
             said = await verified(terraform, f'workspace = "{workspace.folder}"', acceptable())
         assert [reason["name"] for reason in said["mismatches"]] == ["nodes.worker-1"]
 
@@ -178,7 +161,7 @@ check "nodes" {
 
 class TestIdentities:
     def test_nodes_are_told(self, terraform: Terraform, known: ControlPlane) -> None:
-        let_in(known, "worker-0", "ab" * 32)
+        let_in(known.client(), "worker-0", "ab" * 32)
         terraform.write(
             f'data "constellation_node_identities" "a" {{\n  kubeconfig_path = "{known.kubeconfig()}"\n}}\n'
             'output "a" {\n  value = data.constellation_node_identities.a.nodes\n}'

@@ -21,9 +21,9 @@ from constellation_engine.cluster.join_config import put, show
 from constellation_engine.cluster.verify import verify_cluster
 from constellation_engine.node_image.catalogue import Catalogue, Place, PlaceKind
 from constellation_engine.node_image.signing import public_pem
+from constellation_engine.testing.known_nodes import NAMES, let_in
 from constellation_engine.testing.node_images import BUILD, KEY, OTHER_KEY
 from constellation_services.testing.verified_node import CLUSTER_ID, POLICY, serving_node
-from tests.terraform_provider_constellation.known_nodes import NAMES, let_in
 from tests.terraform_provider_constellation.plugin.tools import Result
 from tests.terraform_provider_constellation.real_terraform import REPOSITORY
 
@@ -56,7 +56,7 @@ async def cluster(tpms: tuple[Swtpm, ...], known: ControlPlane) -> AsyncIterator
         for node in verdict.require().nodes:
             identity = node.verdict.identity if node.verdict is not None else None
             assert identity is not None
-            let_in(known, node.name, identity.hex(), node.endpoint.host)
+            let_in(known.client(), node.name, identity.hex(), node.endpoint.host)
         yield known
 
 
@@ -111,7 +111,7 @@ async def test_a_join_config_that_somebody_changed_is_drift(pipeline: Terraform,
 
 async def test_a_node_that_nobody_can_verify_fails(pipeline: Terraform, cluster: ControlPlane) -> None:
     await asyncio.to_thread(pipeline.apply)
-    let_in(cluster, "worker-1", "ee" * 32, "127.77.0.3")
+    let_in(cluster.client(), "worker-1", "ee" * 32, "127.77.0.3")
     result = await verified(pipeline)
     assert result.status == 2
     assert "NOT VERIFIED" in result.err

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from constellation_engine.errors import MissingProgramError
 from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.machines import machines
-from constellation_engine.machines.firmware import find_ovmf
-from constellation_engine.machines.layout import Layout
-from constellation_engine.machines.tpm import manufacture
 from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
 from terraform_provider_constellation.plugin.testing import reattached
@@ -50,31 +46,6 @@ def terraform(tmp_path: Path) -> Iterator[Workplace]:
 def image(tmp_path: Path) -> Path:
     """Folder of an image with nothing in it that boots."""
     return FakeImage().write(tmp_path / "image").path
-
-
-@pytest.fixture(scope="session")
-def _programs() -> None:
-    for program in ("qemu-system-x86_64", "qemu-img", "swtpm", "swtpm_setup"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: there are no local machines")
-    try:
-        find_ovmf()
-    except MissingProgramError as error:
-        pytest.skip(f"{error}: there are no local machines")
-
-
-@pytest.fixture(scope="session")
-def _tpm(_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    layout = Layout(tmp_path_factory.mktemp("tpm"))
-    manufacture(layout)
-    return layout.tpm_state
-
-
-@pytest.fixture
-def _machines(_tpm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Machines can be made; they get copies of one TPM, which takes most of the time that making one takes."""
-    copy = "constellation_engine.machines.creation.manufacture"
-    monkeypatch.setattr(copy, lambda layout: shutil.copytree(_tpm, layout.tpm_state))
 
 
 @pytest.fixture

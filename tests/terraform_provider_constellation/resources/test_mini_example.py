@@ -43,7 +43,7 @@ def test_its_own_tests_pass(example: Workplace) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("_machines")
+@pytest.mark.usefixtures("quick_tpm")
 def test_machines_and_cluster_come_and_shrink_and_go(
     example: Workplace, standing: StandingCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
