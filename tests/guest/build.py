@@ -19,7 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,7 +142,8 @@ def pack_checkout(system: System, tests: Iterable[Path], target: Path) -> None:
 
     Args:
         system: compiles them.
-        tests: files; what stands beside them comes too, and every `conftest.py` above them.
+        tests: files; what stands beside them comes too, and the modules in the folders above them: what every
+            `conftest.py` there and those tests themselves may import.
         target: the archive.
     """
     with TemporaryDirectory() as folder:
@@ -151,10 +152,8 @@ def pack_checkout(system: System, tests: Iterable[Path], target: Path) -> None:
             for path in source.rglob("*"):
                 if path.suffix in _KEPT_FILES:
                     _copy(path, checkout)
-        for test in tests:
-            for parent in test.relative_to(REPOSITORY).parents:
-                if (REPOSITORY / parent / "conftest.py").exists():
-                    _copy(REPOSITORY / parent / "conftest.py", checkout)
+        for module in {module for test in tests for parent in test.parents for module in _modules(parent)}:
+            _copy(module, checkout)
         _copy(REPOSITORY / "pyproject.toml", checkout)
         arguments = (f"--timeout={TIME_LIMIT:g}", *sorted(test.relative_to(REPOSITORY).as_posix() for test in tests))
         _write(checkout / "arguments.txt", "\n".join(arguments))
@@ -162,6 +161,11 @@ def pack_checkout(system: System, tests: Iterable[Path], target: Path) -> None:
         _write(checkout.parent / "init", f"#!/usr/bin/python3.13 -I\n{init}", mode=0o755)
         compile_modules(system.root, checkout.parent, timeout=TIMEOUT)
         archive.pack(checkout.parent, target)
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    if folder.is_relative_to(REPOSITORY / "tests"):
+        yield from folder.glob("*.py")
 
 
 def _cache() -> Path:
