@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import subprocess
 import sys
 import time
@@ -117,6 +118,14 @@ class Cluster:
     def machine(self, name: str) -> Machine:
         """Give one of its machines."""
         return Machine(self.workspace.machines / name)
+
+    def on_disk(self, name: str, words: bytes) -> bool:
+        """Whether these bytes lie on the raw state disk of one of its machines."""
+        with (
+            self.machine(name).layout.state_disk.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as disk,
+        ):
+            return disk.find(words) >= 0
 
     def consoles(self) -> str:
         """Give the ends of all consoles."""
