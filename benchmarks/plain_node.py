@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""The baseline's node: kubeadm as everybody uses it, in a machine of ours. The debug image's shell gets it typed.
+
+    python3 plain_node.py NAME ADDRESS FIRST VERSION      FIRST: address of the control plane
+
+Same firmware, kernel, programs and container images as in our nodes; what is left out is what we add: the encrypted
+disk, the mesh, evidence, our services, and the settings of Kubernetes that we harden. No agent runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Final
+
+from pyroute2 import IPRoute  # type: ignore[import-untyped]
+from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+
+from node_agent.container_store import seed
+
+TOKEN: Final = "abcdef.0123456789abcdef"  # of a cluster that lives for ten minutes
+DISK: Final = "/dev/disk/by-id/virtio-constellation-state"
+STATE: Final = Path("/run/state")
+FOLDERS: Final = ("etc/kubernetes", "var/lib/containerd", "var/lib/etcd", "var/lib/kubelet", "var/log")
+SOCKET: Final = "unix:///run/containerd/containerd.sock"
+VOLUME_PLUGINS: Final = "/var/lib/kubelet/volume-plugins"  # the default is on the root, which nobody can write to
+PATIENT: Final = dict.fromkeys(
+    ("controlPlaneComponentHealthCheck", "discovery", "kubeletHealthCheck", "kubernetesAPICall", "tlsBootstrap"),
+    "20m0s",
+)
+BEGIN, END = "-- kubeconfig --", "-- end --"
+
+
+def run(*command: str) -> None:
+    """Run a program of the image."""
+    subprocess.run(command, check=True)
+
+
+def mount_disk() -> None:
+    """Give Kubernetes a plain file system."""
+    run("systemctl", "mask", "--runtime", "--now", "constellation-node-agent.service")
+    with suppress(subprocess.CalledProcessError):  # the agent may have begun to encrypt it
+        run("cryptsetup", "close", "constellation-state")
+    run("mkfs.ext4", "-q", "-F", DISK)
+    STATE.mkdir(exist_ok=True)
+    run("mount", DISK, str(STATE))
+    for folder in FOLDERS:
+        (STATE / folder).mkdir(parents=True)
+        Path("/", folder).mkdir(parents=True, exist_ok=True)
+        run("mount", "--bind", str(STATE / folder), f"/{folder}")
+
+
+def configure_network(address: IPv4Address) -> None:
+    """Give both cards their addresses, and pods a bridge."""
+    with IPRoute() as route:
+        for card, own in (("eth0", "10.0.2.15"), ("eth1", str(address))):
+            (index,) = route.link_lookup(ifname=card)
+            route.link("set", index=index, state="up")
+            with suppress(NetlinkError):  # the agent was quicker
+                route.addr("add", index=index, address=own, prefixlen=24)
+        with suppress(NetlinkError):
+            route.route("add", dst="0.0.0.0/0", gateway="10.0.2.2")
+    for setting in ("ipv4/ip_forward", "bridge/bridge-nf-call-iptables"):
+        Path("/proc/sys/net", setting).write_text("1")
+    pods = f"10.244.{int(address) & 0xFF}.0/24"
+    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False}
+    plugin = {**bridge, "ipam": {"type": "host-local", "ranges": [[{"subnet": pods}]], "dataDir": "/run/cni/networks"}}
+    place = Path("/run/cni/net.d/10-plain.conflist")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"cniVersion": "1.0.0", "name": "plain", "plugins": [plugin]}))
+
+
+def registration(name: str, address: IPv4Address) -> dict[str, object]:
+    """What both commands of kubeadm are told of a node."""
+    return {
+        "name": name,
+        "criSocket": SOCKET,
+        "imagePullPolicy": "Never",
+        "kubeletExtraArgs": [{"name": "node-ip", "value": str(address)}],
+    }
+
+
+def init_documents(name: str, address: IPv4Address, version: str) -> list[dict[str, object]]:
+    """What `kubeadm init` is told."""
+    plugins = [{"name": "flex-volume-plugin-dir", "value": VOLUME_PLUGINS}]
+    kubelet = {"cgroupDriver": "systemd", "makeIPTablesUtilChains": False, "volumePluginDir": VOLUME_PLUGINS}
+    return [
+        {
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "InitConfiguration",
+            "bootstrapTokens": [{"token": TOKEN, "ttl": "2h0m0s"}],
+            "nodeRegistration": registration(name, address),
+            "localAPIEndpoint": {"advertiseAddress": str(address)},
+            "timeouts": PATIENT,
+        },
+        {
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "ClusterConfiguration",
+            "kubernetesVersion": version,
+            "controlPlaneEndpoint": f"{address}:6443",
+            "networking": {"podSubnet": "10.244.0.0/16"},
+            "apiServer": {"certSANs": ["127.0.0.1"]},
+            "controllerManager": {"extraArgs": plugins},
+        },
+        {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", **kubelet},
+        {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "nftables"},
+    ]
+
+
+def join_documents(name: str, address: IPv4Address, first: IPv4Address) -> list[dict[str, object]]:
+    """What `kubeadm join` is told."""
+    way = {"token": TOKEN, "apiServerEndpoint": f"{first}:6443", "unsafeSkipCAVerification": True}
+    return [
+        {
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "JoinConfiguration",
+            "discovery": {"bootstrapToken": way, "timeout": "20m0s"},
+            "nodeRegistration": registration(name, address),
+            "timeouts": PATIENT,
+        }
+    ]
+
+
+def main(name: str, own: str, control_plane: str, version: str) -> None:
+    """Become a node."""
+    address, first = IPv4Address(own), IPv4Address(control_plane)
+    mount_disk()
+    configure_network(address)
+    seed()
+    run("systemctl", "start", "containerd")
+    is_first = address == first
+    documents = init_documents(name, address, version) if is_first else join_documents(name, address, first)
+    configuration = Path("/run/kubeadm.yaml")
+    configuration.write_text("\n---\n".join(map(json.dumps, documents)))
+    run("kubeadm", "init" if is_first else "join", f"--config={configuration}", "--skip-phases=preflight")
+    if is_first:
+        kubeconfig = base64.b64encode(Path("/etc/kubernetes/admin.conf").read_bytes()).decode()
+        print(BEGIN, *(kubeconfig[at : at + 76] for at in range(0, len(kubeconfig), 76)), END, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
