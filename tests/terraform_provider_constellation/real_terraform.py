@@ -5,17 +5,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from terraform_provider_constellation.main import ADDRESS
 from terraform_provider_constellation.plugin.testing import reattached
 from terraform_provider_constellation.provider import Constellation
-from tests.terraform_provider_constellation.plugin.tools import Tool, empty_configuration
+from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, Tool, empty_configuration, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +21,16 @@ REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples" / "terraform"
 REQUIRE = (EXAMPLES / "provider.tf").read_text(encoding="utf-8")
 
+SomeTerraform = TypeVar("SomeTerraform", bound="Terraform")
+
 
 class Terraform(Tool):
-    """Terraform in a folder, with our provider."""
+    """Terraform or OpenTofu in a folder, with our provider."""
+
+    @property
+    def address(self) -> str:
+        """What it calls our provider."""
+        return ADDRESS.replace(TERRAFORM, self.registry)
 
     def write(self, configuration: str) -> None:
         """Replace the configuration."""
@@ -46,11 +50,14 @@ class Terraform(Tool):
 
 
 @contextmanager
-def real_terraform(folder: Path) -> Iterator[Terraform]:
+def serving(tool: SomeTerraform) -> Iterator[SomeTerraform]:
+    """Let a tool that knows of no provider use ours, in this process."""
+    empty_configuration(tool.folder)
+    with reattached(Constellation(), address=tool.address) as environment:
+        tool.environment |= environment
+        yield tool
+
+
+def real_terraform(folder: Path) -> AbstractContextManager[Terraform]:
     """Give a Terraform that knows our provider, or skip where there is none."""
-    program = shutil.which("terraform")
-    if program is None:
-        pytest.skip("terraform is not installed")
-    empty_configuration(folder)
-    with reattached(Constellation(), address=ADDRESS) as environment:
-        yield Terraform(Path(program), "registry.terraform.io", folder, dict(environment))
+    return serving(Terraform(program_of(TERRAFORM), TERRAFORM, folder))

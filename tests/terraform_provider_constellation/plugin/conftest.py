@@ -4,26 +4,18 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from terraform_provider_constellation.plugin.service.provider import ProviderCalls
 from terraform_provider_constellation.plugin.testing import reattached
-from tests.terraform_provider_constellation.plugin import opentofu
-from tests.terraform_provider_constellation.plugin.tools import Tool, empty_configuration, overridden
+from tests.terraform_provider_constellation.plugin.tools import BOTH, Tool, empty_configuration, overridden, program_of
 from tests.terraform_provider_constellation.plugin.zoo import Books, Zoo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-TERRAFORM, OPENTOFU = "registry.terraform.io", "registry.opentofu.org"
-both_tools = [
-    pytest.param(TERRAFORM, id="terraform"),
-    pytest.param(OPENTOFU, id="opentofu", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
-]
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -45,16 +37,11 @@ def calls(zoo: Zoo) -> ProviderCalls:
     return ProviderCalls(zoo)
 
 
-@pytest.fixture(params=both_tools)
+@pytest.fixture(params=BOTH)
 def bare_tool(request: pytest.FixtureRequest, tmp_path: Path) -> Tool:
     """The real Terraform or OpenTofu, which knows of no provider."""
     empty_configuration(tmp_path)
-    if request.param == OPENTOFU:
-        return Tool(opentofu.built(), OPENTOFU, tmp_path)
-    program = shutil.which("terraform")
-    if program is None:
-        pytest.skip("terraform is not installed")
-    return Tool(Path(program), TERRAFORM, tmp_path)
+    return Tool(program_of(request.param), request.param, tmp_path)
 
 
 @pytest.fixture

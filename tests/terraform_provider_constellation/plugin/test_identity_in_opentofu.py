@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.terraform_provider_constellation.plugin.conftest import OPENTOFU
+from tests.terraform_provider_constellation.plugin.tools import OPENTOFU
 
 if TYPE_CHECKING:
     from tests.terraform_provider_constellation.plugin.tools import Tool

@@ -7,14 +7,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.terraform_provider_constellation.plugin import zoo
+import pytest
 
+from tests.terraform_provider_constellation.plugin import opentofu, zoo
+
+TERRAFORM, OPENTOFU = "registry.terraform.io", "registry.opentofu.org"
+BOTH = [
+    pytest.param(TERRAFORM, id="terraform"),
+    pytest.param(OPENTOFU, id="opentofu", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+]
 REPOSITORY = Path(__file__).parents[3]
 REQUIRE_ZOO = 'terraform {\n  required_providers {\n    zoo = { source = "example/zoo" }\n  }\n}\n'
 _WORDS = re.compile(r"[\s│╷╵]+")
@@ -99,6 +107,16 @@ class Tool:
         found = next(item for item in state["resources"] if (item["type"], item["name"]) == (kind, name))
         instance: dict[str, Any] = found["instances"][0]
         return instance
+
+
+def program_of(registry: str) -> Path:
+    """Where Terraform or OpenTofu is; OpenTofu is built where it is not there, without Terraform a test is skipped."""
+    if registry == OPENTOFU:
+        return opentofu.built()
+    program = shutil.which("terraform")
+    if program is None:
+        pytest.skip("terraform is not installed")
+    return Path(program)
 
 
 def empty_configuration(folder: Path) -> None:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,28 +12,26 @@ from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.machines import machines
 from constellation_engine.testing.kinds import serve_our_kinds
 from constellation_engine.testing.node_images import FakeImage
-from terraform_provider_constellation.plugin.testing import reattached
-from terraform_provider_constellation.provider import Constellation
-from tests.terraform_provider_constellation.plugin.tools import empty_configuration
+from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, program_of
+from tests.terraform_provider_constellation.real_terraform import serving
 from tests.terraform_provider_constellation.resources.standing_cluster import IMAGE, StandingCluster
 from tests.terraform_provider_constellation.resources.workplace import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from constellation_engine.testing.control_plane import ControlPlane
 
 
 @pytest.fixture
-def terraform(tmp_path: Path) -> Iterator[Workplace]:
-    """Terraform, with the provider in this process; machines that it leaves are removed."""
-    program = shutil.which("terraform")
-    if program is None:
-        pytest.skip("terraform is not installed")
-    empty_configuration(tmp_path)
-    place = Workplace(Path(program), "registry.terraform.io", tmp_path)
-    with reattached(Constellation(), address=place.address) as environment:
-        place.environment |= environment
+def terraform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workplace]:
+    """Terraform, or the tool of a test's parameter, with the provider in this process.
+
+    Machines that it leaves are removed.
+    """
+    registry: str = getattr(request, "param", TERRAFORM)
+    with serving(Workplace(program_of(registry), registry, tmp_path)) as place:
         yield place
     for folder in tmp_path.glob("*/machines"):
         for machine in machines(folder):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lightkube.resources.core_v1 import Node
 
+from tests.terraform_provider_constellation.plugin.tools import BOTH, OPENTOFU, TERRAFORM
 from tests.terraform_provider_constellation.resources.standing_cluster import IMAGE, PHASES, START_MACHINES
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def test_it_is_short_and_formatted(example: Workplace) -> None:
     assert example.run("fmt", "-check", "-recursive").out == ""
 
 
+@pytest.mark.parametrize("terraform", BOTH, indirect=True)
 def test_its_own_tests_pass(example: Workplace) -> None:
     result = example.run("test")
     assert (result.status, "3 passed, 0 failed" in result.text) == (0, True), result.text
@@ -42,7 +44,8 @@ def test_its_own_tests_pass(example: Workplace) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("terraform", [TERRAFORM, OPENTOFU], indirect=True)
 @pytest.mark.usefixtures("quick_tpm")
 def test_machines_and_cluster_come_and_shrink_and_go(
     example: Workplace, standing: StandingCluster, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
-from terraform_provider_constellation.main import ADDRESS
 from tests.terraform_provider_constellation.real_terraform import Terraform
 
 if TYPE_CHECKING:
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Workplace(Terraform):
     """Terraform in a folder."""
-
-    @property
-    def address(self) -> str:
-        """Of the provider."""
-        return ADDRESS
 
     def applied(self) -> Result:
         """Apply, and see that it worked."""
