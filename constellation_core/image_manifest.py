@@ -9,6 +9,9 @@
 The signature is detached and covers the exact bytes: ECDSA P-256 with SHA-256, as `cosign sign-blob --key` makes it and
 `cosign verify-blob --key` checks it. On disk it is base64 of DER, on the wire DER. Nothing of a document is read before
 its signature holds.
+
+Whoever is trusted to build images is named by a public key in PEM, or by several in one PEM while one key takes the
+place of another: each of them may have signed.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 MANIFEST_VERSION: Final = 1
 MAX_SIZE: Final = 64 * 1024  # bytes of a document; with every list full it has 20 KiB
 MAX_BRACKETS: Final = 512
+MAX_KEYS: Final = 4  # in one PEM; a key and its successor are two
 DEBUG: Final = " (debug)"
 """How the name of an image ends whose profile lets people in."""
 
@@ -56,6 +60,8 @@ _KNOWN: Final = (
     "created",
     "stub",
 )
+_BEGIN: Final = b"-----BEGIN "
+_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,32})-----[A-Za-z0-9+/=\s]{1,1000}-----END \1-----")  # P-256 has 124
 _PRINTABLE: Final = re.compile(r"[ -~]{1,128}")
 _STUB: Final = re.compile(r"[!-~]{0,64}")
 _VARIANT: Final = re.compile("|".join(variant.value for variant in Variant))
@@ -206,29 +212,34 @@ class SignedManifest:
     def verify(self, public_key: str | bytes) -> ImageManifest:
         """Verify who signed, then read.
 
-        1. The key is one of ECDSA P-256: a weaker one would be anybody's.
-        2. The signature over the exact bytes holds: nobody else described this image.
+        1. Every key is one of ECDSA P-256: a weaker one would be anybody's.
+        2. The signature of one of them over the exact bytes holds: nobody else described this image.
         3. The document is well formed: only now is anything of it read.
 
         Args:
             public_key: PEM of whom we trust to build images.
 
         Raises:
-            ConfigError: the key is unusable.
-            NotGenuineError: the signature is not the key's.
+            ConfigError: a key is unusable.
+            NotGenuineError: the signature is by none of the keys.
             MalformedError: what the key signed is no manifest.
         """
-        key = _image_key(public_key)  # 1
-        try:
-            key.verify(self.signature, self.document, ec.ECDSA(SHA256()))  # 2
-        except InvalidSignature:
+        keys = image_keys(public_key)  # 1
+        if not any(self._is_signed_by(key) for key in keys):  # 2
             raise NotGenuineError(
                 "image.signature",
                 expected="a signature by the image key",
                 got="another signature, or another document",
                 hint="is imageKey the key that the image was built with?",
-            ) from None
+            )
         return ImageManifest.from_document(self.document)  # 3
+
+    def _is_signed_by(self, key: ec.EllipticCurvePublicKey) -> bool:
+        try:
+            key.verify(self.signature, self.document, ec.ECDSA(SHA256()))
+        except InvalidSignature:
+            return False
+        return True
 
 
 def sign(document: bytes, private_key: ec.EllipticCurvePrivateKey) -> SignedManifest:
@@ -243,15 +254,36 @@ def sign(document: bytes, private_key: ec.EllipticCurvePrivateKey) -> SignedMani
     return SignedManifest(document, private_key.sign(document, ec.ECDSA(SHA256(), deterministic_signing=True)))
 
 
-def _image_key(pem: str | bytes) -> ec.EllipticCurvePublicKey:
+def image_keys(pem: str | bytes) -> tuple[ec.EllipticCurvePublicKey, ...]:
+    """Read whom we trust to build images: every key in a PEM, in its order. None is skipped.
+
+    Raises:
+        ConfigError: it has no key, too many, or one that is no public key of ECDSA P-256.
+    """
+    data = pem.encode("utf-8", "replace") if isinstance(pem, str) else pem
+    begun, blocks = data.count(_BEGIN), [found[0] for found in _PEM.finditer(data)]
+    if begun > MAX_KEYS:
+        raise ConfigError(f"image key: expected at most {MAX_KEYS} keys, got {begun}")
+    if not blocks or len(blocks) != begun:
+        raise _no_image_key()
+    return tuple(map(_image_key, blocks))
+
+
+def _image_key(pem: bytes) -> ec.EllipticCurvePublicKey:
     try:
-        key = load_pem_public_key(pem.encode("utf-8", "replace") if isinstance(pem, str) else pem)
+        key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ConfigError("image key: expected a public key of ECDSA P-256 in PEM", hint="-----BEGIN PUBLIC KEY-----")
+        raise _no_image_key()
     _check_curve(key.curve)
     return key
+
+
+def _no_image_key() -> ConfigError:
+    return ConfigError(
+        "image key: expected a public key of ECDSA P-256 in PEM, or several", hint="-----BEGIN PUBLIC KEY-----"
+    )
 
 
 def _check_curve(curve: ec.EllipticCurve) -> None:

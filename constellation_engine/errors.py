@@ -29,7 +29,9 @@
     │   ├── MissingProgramError    a program or firmware that machines need is not installed
     │   ├── PortTakenError         somebody else uses a port that the machine forwards; carries it
     │   ├── TooLittleError         not enough memory or disk
-    │   └── MachineFailedError     QEMU or the TPM does not start, or stopped; carries the end of its log
+    │   ├── MachineFailedError     QEMU or the TPM does not start, or stopped; carries the end of its log
+    │   └── ServiceManagerError    the host's systemd refuses, or there is none
+    ├── EscrowError                keys cannot be put into an escrow, or an escrow cannot be used
     ├── WorkspaceError             a folder is not the workspace that it should be
     ├── BringUpError               a phase of bringing a cluster up did not come to its end
     ├── RequirementError           this machine lacks what a local cluster needs; carries what
@@ -196,6 +198,14 @@ class TooLittleError(MachineError):
 
 class MachineFailedError(MachineError):
     """QEMU or the TPM does not start, or stopped. The message has the end of its log."""
+
+
+class EscrowError(EngineError):
+    """Keys cannot be put into an escrow, or what is in its place is none."""
+
+
+class ServiceManagerError(MachineError):
+    """The service manager of the host is not systemd, or does not do what it is asked for."""
 
 
 class WorkspaceError(EngineError):

@@ -25,9 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from attestation.measured_boot.predict import predict_file
 from attestation.measured_boot.uki import parse_uki
-from constellation_core.image_manifest import DEBUG, ImageManifest
 from constellation_engine.components import Store
 from constellation_engine.components.cache import Cache, default_root
 from constellation_engine.components.watch import Stage, Watch
@@ -40,11 +38,11 @@ from constellation_engine.node_image.build_record import BuildRecord
 from constellation_engine.node_image.contents import make_contents
 from constellation_engine.node_image.esp import put_into_esp
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
-from constellation_engine.node_image.launch import digests_of
+from constellation_engine.node_image.measurements import predict_manifest
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.repeat import PackagePlaces, check_containers, collect_packages
 from constellation_engine.node_image.sbom import write_sbom
-from constellation_engine.node_image.signing import load_or_create_key, public_pem, sign_image
+from constellation_engine.node_image.signing import load_or_create_key, sign_image, trusted_keys
 from constellation_engine.node_image.targets import NAME, Profile, Target
 from constellation_engine.whole_files import is_replaceable, whole_folder
 
@@ -83,7 +81,8 @@ class ImageRequest:
         kubernetes: version, `1.36` or `1.36.4`; empty for the newest.
         repository: a checkout of Constellation.
         mirrors: of Debian.
-        key: file of the key that signs images; is made where there is none.
+        key: file of the key that signs images; is made where there is none. Nodes believe it, and a key that comes or
+            goes (`key_rotation`).
         cache: folder of what is kept between builds.
         launch: for targets whose firmware is handed a kernel.
         from_manifest: `packages.json` of an image: build from these packages, and no others.
@@ -167,6 +166,7 @@ class _Build:
         self._log = log
         self._watch = watch
         self._key = load_or_create_key(request.key)
+        self._trusted = trusted_keys(request.key)
         self._store = Store()
         self._made = request.cache / "made"
         self._debs = request.cache / "packages"
@@ -186,7 +186,7 @@ class _Build:
             contents = make_contents(
                 tree,
                 record=self._record,
-                public_key=public_pem(self._key),
+                public_key=self._trusted,
                 sources=Sources(self._store, self._request.repository, self._request.mirrors),
                 given=self._given,
                 work=self._request.cache,
@@ -246,7 +246,7 @@ class _Build:
     def _take_disk(self) -> None:
         for file in (ImageFile.DISK, ImageFile.UKI):
             shutil.move(self._made / file, self._folder.place(file))
-        self._folder.place(ImageFile.PUBLIC_KEY).write_bytes(public_pem(self._key))
+        self._folder.place(ImageFile.PUBLIC_KEY).write_bytes(self._trusted)
         self._folder.place(ImageFile.BUILD).write_bytes(self._record.to_document())
         if self._request.target.boots_kernel_directly:
             self._take_uki_apart()
@@ -260,22 +260,11 @@ class _Build:
 
     def _measure(self, components: tuple[Component, ...]) -> None:
         """Predict, write what was predicted, and sign it."""
-        prediction = predict_file(self._folder.place(ImageFile.UKI))
-        manifest = ImageManifest(
-            image=self._record.title + ("" if self._request.profile.is_for_secrets else DEBUG),
-            variant=self._record.variant,
-            measurements={} if self._request.launch else prediction.measurements,
-            launch_digests=self._launch_digests(),
-            components=components,
-            created=self._record.created,
-            stub=prediction.stub,
+        manifest = predict_manifest(
+            self._folder, build=self._record, components=components, launch=self._request.launch
         )
         self._folder.place(ImageFile.MEASUREMENTS).write_bytes(manifest.to_document())
         sign_image(self._folder, self._key)
-
-    def _launch_digests(self) -> tuple[bytes, ...]:
-        launch = self._request.launch
-        return tuple(sorted(set(digests_of(self._folder, launch).values()))) if launch else ()
 
     def _write_records(self, contents: Contents) -> None:
         manifests = [self._made / "node.manifest", self._made / "initrd.manifest"]

@@ -24,20 +24,26 @@ _FAT_EPOCH: Final = "315532800"  # 1980: FAT knows no earlier time
 _TIMEOUT: Final = 60.0  # seconds for two small files
 
 
-def put_into_esp(folder: ImageFolder) -> None:
+def put_into_esp(folder: ImageFolder, *, replace: bool = False) -> None:
     """Copy measurements and signature of an image into the ESP of its disk. The same files make the same bytes.
+
+    Args:
+        folder: the image.
+        replace: those that are there, if there are some.
 
     Raises:
         NodeImageError: one of the files is not there, or mtools cannot write.
         MissingProgramError: mtools are not installed.
         MalformedError: the disk has no ESP.
     """
-    disk = folder.require(ImageFile.DISK)
-    volume = f"{disk}@@{open_disk(disk).row(PartitionType.ESP).offset}"
+    place = folder.require(ImageFile.DISK)
+    disk = open_disk(place)
+    volume = f"{place}@@{disk.row(PartitionType.ESP).offset}"
     target = f"::/{PurePosixPath(MEASUREMENTS_PATH).parent}"
     files = [str(folder.require(file)) for file in (ImageFile.MEASUREMENTS, ImageFile.SIGNATURE)]
-    _run("mmd", "-i", volume, target)
-    _run("mcopy", "-i", volume, *files, f"{target}/")
+    if not (replace and disk.esp().has(MEASUREMENTS_PATH)):
+        _run("mmd", "-i", volume, target)
+    _run("mcopy", *(["-o"] if replace else []), "-i", volume, *files, f"{target}/")
 
 
 def _run(*command: str) -> None:

@@ -5,6 +5,8 @@
 Its public half is part of every image, so that nodes believe what the same builder says of other images. Signatures are
 deterministic (RFC 6979): a signature lies inside the disk, and two builds are the same to the last bit. `cosign
 verify-blob --key image.pub --signature measurements.json.sig measurements.json` checks one, and so does `openssl dgst`.
+
+While one key takes another's place (`key_rotation`) the other one lies beside it, and images get both public halves.
 """
 
 from __future__ import annotations
@@ -21,11 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
-from constellation_core.errors import SecretFileError
-from constellation_core.image_manifest import MAX_SIZE, sign
+from constellation_core.errors import ConfigError, SecretFileError
+from constellation_core.image_manifest import MAX_SIZE, image_keys, sign
 from constellation_core.keys.secret import Secret
 from constellation_core.keys.secret_file import create_secret_file, read_secret_file
 from constellation_engine.errors import ImageKeyError, NodeImageError
@@ -89,8 +90,29 @@ def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+def next_place(path: Path) -> Path:
+    """Give the place of the key that will take another's place."""
+    return path.with_name(f"{path.name}.next")
+
+
+def previous_place(path: Path) -> Path:
+    """Give the place of the key whose place another took."""
+    return path.with_name(f"{path.name}.previous")
+
+
+def trusted_keys(path: Path) -> bytes:
+    """Give whose signatures the images of a key's owner believe, PEM: the key's, and one that comes or goes.
+
+    Raises:
+        SecretFileError: as `load_key`.
+        ImageKeyError: as `load_key`.
+    """
+    others = (place for place in (next_place(path), previous_place(path)) if os.path.lexists(place))
+    return b"".join(dict.fromkeys(public_pem(load_key(place)) for place in (path, *others)))
+
+
 def read_public_key(path: Path) -> bytes:
-    """Read a public key, PEM; of a private key its public half.
+    """Read public keys, PEM; of a private key its public half, and that of one that comes or goes.
 
     Raises:
         NodeImageError: the file cannot be read.
@@ -99,28 +121,38 @@ def read_public_key(path: Path) -> bytes:
     """
     pem = read_bounded(path, MAX_SIZE)
     if b"PRIVATE KEY" in pem:
-        return public_pem(load_key(path))
-    fingerprint(pem, str(path))
+        return trusted_keys(path)
+    fingerprints(pem, str(path))
     return pem
 
 
-def fingerprint(pem: bytes, source: str = "image key") -> str:
-    """Give the SHA-256 of a public key (of its SubjectPublicKeyInfo, DER), hexadecimal: what people compare.
+def fingerprints(pem: bytes, source: str = "image key") -> tuple[str, ...]:
+    """Give the SHA-256 of public keys (of their SubjectPublicKeyInfo, DER), hexadecimal: what people compare.
 
     Args:
-        pem: the key.
-        source: where it is from, for messages.
+        pem: the keys.
+        source: where they are from, for messages.
+
+    Raises:
+        ImageKeyError: one is no such key.
+    """
+    try:
+        keys = image_keys(pem)
+    except ConfigError:
+        raise ImageKeyError(
+            f"{source}: expected the public half of {_WANTED}, got something else", hint=_MAKE_ONE
+        ) from None
+    encoded = (key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in keys)
+    return tuple(hashlib.sha256(one).hexdigest() for one in encoded)
+
+
+def fingerprint(pem: bytes, source: str = "image key") -> str:
+    """Give the fingerprint of a public key; of several all, with commas. See `fingerprints`.
 
     Raises:
         ImageKeyError: it is no such key.
     """
-    try:
-        key = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ImageKeyError(f"{source}: expected the public half of {_WANTED}, got something else", hint=_MAKE_ONE)
-    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return ", ".join(fingerprints(pem, source))
 
 
 def sign_file(measurements: Path, key: ec.EllipticCurvePrivateKey) -> Path:
@@ -155,10 +187,11 @@ def sign_image(folder: ImageFolder, key: ec.EllipticCurvePrivateKey) -> Path:
         MalformedError: `measurements.json` is no image manifest.
     """
     ours = fingerprint(public_pem(key))
-    theirs = fingerprint(folder.read(ImageFile.PUBLIC_KEY), str(folder.place(ImageFile.PUBLIC_KEY)))
-    if ours != theirs:
+    theirs = fingerprints(folder.read(ImageFile.PUBLIC_KEY), str(folder.place(ImageFile.PUBLIC_KEY)))
+    if ours not in theirs:
+        built_with = " or ".join(f"{one[:16]}…" for one in theirs)
         raise ImageKeyError(
-            f"{folder.path}: expected the key {theirs[:16]}… that the image was built with, got {ours[:16]}…",
+            f"{folder.path}: expected the key {built_with} that the image was built with, got {ours[:16]}…",
             hint="name that key by --key, or build the image anew: its nodes believe no other",
         )
     return sign_file(folder.require(ImageFile.MEASUREMENTS), key)

@@ -3,7 +3,8 @@
 """Does an image folder hold together, and did the right one sign it? Everything that can be known without a boot.
 
 1. `measurements.json` is signed by the key that is asked for. Stops measurements of anybody else's.
-2. The folder's `image.pub` is that key. Stops an image whose nodes would believe somebody else.
+2. The folder's `image.pub` is that key, or one of several that are asked for. Stops an image whose nodes would believe
+   somebody else.
 3. The unified kernel image predicts the signed registers, all that can be predicted; where the firmware is handed a
    kernel, the signed launch digests have that of every machine that is asked for. Stops another kernel, initrd or
    command line.
@@ -46,7 +47,7 @@ from constellation_engine.node_image.kernel_image import read_kernel_image
 from constellation_engine.node_image.launch import launch_mismatches
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.sbom import read_sbom
-from constellation_engine.node_image.signing import fingerprint
+from constellation_engine.node_image.signing import fingerprint, fingerprints
 from constellation_engine.node_image.targets import Profile
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class _Verification:
         self._folder = folder
         self._public_key = public_key
         self._launch = launch
-        self._key = fingerprint(public_key)
+        self._keys = fingerprints(public_key)
         self._command_line = ""
         self.manifest: ImageManifest | None = None
         self.mismatches: list[Mismatch] = []
@@ -172,8 +173,10 @@ class _Verification:
 
     def _public_half(self) -> None:
         place = self._folder.require(ImageFile.PUBLIC_KEY)
-        theirs = fingerprint(self._folder.read(ImageFile.PUBLIC_KEY), str(place))
-        self._compare("image.pub", self._key, theirs, "nodes of this image believe another builder")
+        for theirs in fingerprints(self._folder.read(ImageFile.PUBLIC_KEY), str(place)):
+            if theirs not in self._keys:
+                expected = " or ".join(self._keys)
+                self._compare("image.pub", expected, theirs, "nodes of this image believe another builder")
 
     def _measured(self, uki: KernelImage) -> None:
         if self.manifest is None:

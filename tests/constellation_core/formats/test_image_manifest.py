@@ -24,7 +24,7 @@ from attestation.policy_fields import Register
 from attestation.variant import Variant
 from constellation_core.component_list import Component
 from constellation_core.errors import ConfigError
-from constellation_core.image_manifest import MAX_SIZE, ImageManifest, SignedManifest, sign
+from constellation_core.image_manifest import MAX_SIZE, ImageManifest, SignedManifest, image_keys, sign
 from constellation_proto import attest_pb2
 
 if TYPE_CHECKING:
@@ -122,6 +122,47 @@ def test_nothing_is_read_before_the_signature_holds(image_key_pem: str) -> None:
 def test_only_ecdsa_p256_is_an_image_key(key: str) -> None:
     with pytest.raises(ConfigError, match=r"expected .*ECDSA P-256"):
         SignedManifest(document(), b"").verify(key)
+
+
+def test_each_of_several_keys_may_have_signed(
+    manifest: ImageManifest, image_key: ec.EllipticCurvePrivateKey, image_key_pem: str
+) -> None:
+    other = pem(ec.generate_private_key(ec.SECP256R1()).public_key())
+    signed = sign(manifest.to_document(), image_key)
+    assert signed.verify(other + image_key_pem) == signed.verify(f"# old, new\n{image_key_pem}\n{other}") == manifest
+    with pytest.raises(NotGenuineError):
+        signed.verify(other + other)
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        pem(rsa.generate_private_key(65537, 2048).public_key()),
+        pem(ec.generate_private_key(ec.SECP384R1()).public_key()),
+        "-----BEGIN PUBLIC KEY-----\nMFkw",
+        "-----BEGIN PUBLIC KEY-----\nnot base64!\n-----END PUBLIC KEY-----\n",
+    ],
+    ids=["RSA", "P-384", "cut off", "damaged"],
+)
+def test_no_key_of_several_is_skipped(
+    manifest: ImageManifest, image_key: ec.EllipticCurvePrivateKey, image_key_pem: str, further: str
+) -> None:
+    signed = sign(manifest.to_document(), image_key)
+    for keys in (image_key_pem + further, further + image_key_pem):
+        with pytest.raises(ConfigError, match="image key: expected"):
+            signed.verify(keys)
+
+
+def test_not_everybody_is_an_image_key(manifest: ImageManifest, image_key: ec.EllipticCurvePrivateKey) -> None:
+    own = pem(image_key.public_key())
+    with pytest.raises(ConfigError, match="at most 4 keys, got 5"):
+        sign(manifest.to_document(), image_key).verify(own * 5)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_may_be_given_as_a_key(data: bytes) -> None:
+    with pytest.raises(ConfigError):
+        image_keys(b"-----BEGIN PUBLIC KEY-----" + data)
 
 
 def test_nobody_signs_with_another_curve() -> None:

@@ -67,6 +67,18 @@ def test_what_is_there_is_not_written_over(folder: ImageFolder) -> None:
         put_into_esp(folder)
 
 
+@needs_mtools
+@pytest.mark.parametrize("again", [b"shorter", b"longer " * 1000])
+def test_what_is_there_is_replaced_where_that_is_wanted(folder: ImageFolder, again: bytes) -> None:
+    put_into_esp(folder, replace=True)
+    folder.place(ImageFile.MEASUREMENTS).write_bytes(again)
+    put_into_esp(folder, replace=True)
+    disk = open_disk(folder.place(ImageFile.DISK))
+    assert disk.esp().read(MEASUREMENTS_PATH) == again
+    assert len(disk.esp().files) == 3
+    assert disk.root_hash() == FakeDisk(UKI).root_hash
+
+
 def test_a_disk_without_an_esp_is_refused(folder: ImageFolder) -> None:
     folder.place(ImageFile.DISK).write_bytes(build_gpt([]))
     with pytest.raises(MalformedError, match="one partition of type ESP"):
