@@ -92,6 +92,17 @@ def put(client: Client, text: str, *, seen: str | None = None) -> Revision:
     return _record(client, text)
 
 
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two files accept the same machines, in whatever order and with whatever spaces they are written.
+
+    A file that the join service refuses says the same as itself alone.
+    """
+    try:
+        return one == other or JoinConfig.from_yaml(one) == JoinConfig.from_yaml(other)
+    except ConfigError:
+        return False
+
+
 def history(client: Client) -> tuple[Revision, ...]:
     """Give the last versions that were accepted, oldest first.
 

@@ -134,6 +134,39 @@ def deny(client: Client, name: str, *, identity: str = "") -> JoinRequest:
     return _decide(client, name, identity, Decision.DENIED)
 
 
+def find_request(client: Client, name: str, *, identity: str = "") -> JoinRequest:
+    """Look at the request of a machine.
+
+    Args:
+        client: as for `approve`.
+        name: the same.
+        identity: the same.
+
+    Raises:
+        ObjectNotFoundError: nobody asks under this name.
+        ConflictError: another machine asks under this name.
+        ClusterError: the API server refuses, or does not answer.
+    """
+    with asking(f"read JoinRequest {name}"):
+        request = _join_request(client.get(JoinRequestObject, name))
+    if not request.identity.startswith(identity):
+        raise ConflictError(
+            f"JoinRequest {name}: expected the machine {identity}, got {request.identity}",
+            hint="another machine asks under this name: look at it before you decide",
+        )
+    return request
+
+
+def require_decidable(request: JoinRequest, decision: Decision) -> None:
+    """See that a decision can still be made.
+
+    Raises:
+        ConflictError: the machine was let in already, and is to be denied.
+    """
+    if decision is Decision.DENIED and request.phase == "Admitted":
+        raise ConflictError(f"{request.name} was let in already", hint=f"constellation nodes forget {request.name}")
+
+
 def write_decision(client: Client, request: JoinRequest, decision: Decision) -> JoinRequest:
     """Decide on a request that was looked at.
 
@@ -141,8 +174,7 @@ def write_decision(client: Client, request: JoinRequest, decision: Decision) -> 
         ConflictError: it is not the same any more, or the machine was let in already and is denied now.
         ClusterError: the API server refuses, or does not answer.
     """
-    if decision is Decision.DENIED and request.phase == "Admitted":
-        raise ConflictError(f"{request.name} was let in already", hint=f"constellation nodes forget {request.name}")
+    require_decidable(request, decision)
     if request.decision is decision:
         return request
     change = {"metadata": {"resourceVersion": request.version}, "spec": {"decision": decision.value}}
@@ -200,14 +232,7 @@ def forget(client: Client, name: str) -> tuple[str, ...]:
 
 
 def _decide(client: Client, name: str, identity: str, decision: Decision) -> JoinRequest:
-    with asking(f"read JoinRequest {name}"):
-        request = _join_request(client.get(JoinRequestObject, name))
-    if not request.identity.startswith(identity):
-        raise ConflictError(
-            f"JoinRequest {name}: expected the machine {identity}, got {request.identity}",
-            hint="another machine asks under this name: look at it before you decide",
-        )
-    return write_decision(client, request, decision)
+    return write_decision(client, find_request(client, name, identity=identity), decision)
 
 
 def _delete(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from constellation_engine.errors import WorkspaceError
-from constellation_engine.machines import machines
+from constellation_engine.machines import MachineState, machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -48,6 +48,18 @@ def switch_on(workspace: Workspace, names: Collection[str] = (), *, report: Call
     for machine in _chosen(workspace, names):
         report(f"switching {machine.name} on")
         machine.start(report)
+
+
+def switch_off_stuck(workspace: Workspace, *, report: Callable[[str], None]) -> None:
+    """Cut the power of machines that are on and cannot go on: starting them again is what helps.
+
+    Raises:
+        MachineError: one cannot be switched off.
+    """
+    for machine in machines(workspace.machines):
+        if machine.status().state is MachineState.STUCK:
+            report(f"switching {machine.name} off: it cannot go on")
+            machine.stop()
 
 
 def _chosen(workspace: Workspace, names: Collection[str]) -> tuple[Machine, ...]:

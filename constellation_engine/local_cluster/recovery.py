@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from constellation_core.keys.key_material import KeyMaterial
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.recovery import RecoveryOrder, recover_nodes
-from constellation_engine.errors import WorkspaceError
+from constellation_engine.errors import RecoveryError, WorkspaceError
 from constellation_engine.local_cluster.first_node import reachable_from_here
 from constellation_engine.local_cluster.machines import LOOPBACK, places
 from constellation_engine.machines import Machine, MachineState
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from constellation_core.keys.secret import Secret
     from constellation_engine.cluster.recovery_outcome import Recovery
     from constellation_engine.local_cluster.workspace import Workspace
+
+_PAUSE: Final = 1.0  # seconds between two looks
 
 
 def stopped_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
@@ -53,6 +56,44 @@ async def waiting_control_planes(workspace: Workspace) -> tuple[Endpoint, ...]:
     stopped = stopped_control_planes(workspace)
     open_ports = await listening([endpoint.port for endpoint in stopped])
     return tuple(endpoint for endpoint in stopped if endpoint.port in open_ports)
+
+
+async def who_waits(workspace: Workspace, *, seconds: float) -> tuple[Endpoint, ...]:
+    """Wait until the cluster's API server answers, or its control planes wait for recovery.
+
+    Args:
+        workspace: of the cluster.
+        seconds: that it may take; a machine that was just switched on boots first.
+
+    Returns:
+        Control planes that run, if one of them waits; none if there is nothing to recover.
+
+    Raises:
+        WorkspaceError: none is switched on.
+        RecoveryError: neither happened in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if await waiting_control_planes(workspace):
+                    return stopped_control_planes(workspace)
+                if await asyncio.to_thread(_api_server_answers, workspace):
+                    return ()
+                await asyncio.sleep(_PAUSE)
+    except TimeoutError:
+        raise RecoveryError(
+            f"{workspace.folder}: neither does the API server answer, nor does a control plane wait for recovery",
+            hint="the consoles of the machines say what they wait for",
+        ) from None
+
+
+def _api_server_answers(workspace: Workspace) -> bool:
+    from constellation_engine.local_cluster import objects  # noqa: PLC0415 - it loads much
+
+    if not workspace.kubeconfig.exists():
+        return False
+    with objects.client_of(workspace) as client:
+        return objects.answers(client)
 
 
 async def recover(

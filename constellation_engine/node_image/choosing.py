@@ -3,6 +3,7 @@
 """Which image is meant: a folder, one of this machine's images, or one of a published list.
 
     local_image(Path("node"))
+    named_image("qemu-vtpm-release")
     find_local(default_folder(), Wanted(version="0.1.0", variant="qemu-vtpm"))
     find_published(Path("images.json"), Wanted(profile="release"))
 
@@ -20,7 +21,7 @@ from attestation.variant import Variant
 from constellation_engine.errors import NodeImageError, UnknownImageError
 from constellation_engine.node_image.catalogue import MAX_SIZE, Catalogue
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder, read_bounded
-from constellation_engine.node_image.local_images import local_images
+from constellation_engine.node_image.local_images import default_folder, local_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,6 +95,28 @@ def local_image(path: Path) -> FoundImage:
     disk = folder.require(ImageFile.DISK)
     build, signed = folder.read_build(), folder.read_signed()
     return FoundImage(build=build, signed=signed, reference=str(disk.resolve()), folder=folder)
+
+
+def named_image(text: str, root: Path | None = None) -> FoundImage:
+    """Find the image that somebody means: a folder, a folder of this machine's images, or the name of an image.
+
+    Args:
+        text: what they wrote.
+        root: folder of this machine's images; None for the usual one.
+
+    Raises:
+        UnknownImageError: there is none, or there are several.
+        NodeImageError: what was found cannot be read.
+        MalformedError: a record of it is damaged.
+    """
+    images = root or default_folder()
+    named = Path(text).expanduser()
+    for folder in (named, images / text):
+        if folder.is_dir():
+            return local_image(folder)
+    if named.name != text:  # a path, and no name
+        return local_image(named)
+    return find_local(images, Wanted(name=text))
 
 
 def find_local(root: Path, wanted: Wanted) -> FoundImage:

@@ -13,7 +13,7 @@ import pytest
 from constellation_core.image_manifest import sign
 from constellation_engine.errors import UnknownImageError
 from constellation_engine.node_image.catalogue import Catalogue, Place, PlaceKind
-from constellation_engine.node_image.choosing import Wanted, find_local, find_published, local_image
+from constellation_engine.node_image.choosing import Wanted, find_local, find_published, local_image, named_image
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.testing.node_images import BUILD, KEY, FakeImage
 
@@ -46,6 +46,18 @@ def test_the_newest_is_meant_where_no_version_is_named(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_not_meant(image: ImageFolder, wanted: Wanted) -> None:
     with pytest.raises(UnknownImageError, match=r"has constellation-node 0\.1\.0 \(qemu-vtpm, release\)"):
         find_local(image.path.parent, wanted)
+
+
+def test_an_image_is_named_by_folder_or_name(image: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_IMAGES", str(image.path.parent))
+    for text in (str(image.path), image.path.name, BUILD.name):
+        assert named_image(text).folder == image
+
+
+@pytest.mark.parametrize("text", ["nothing", "./nothing", "/nowhere/node", "~/nothing", ""])
+def test_nothing_is_no_image(image: ImageFolder, text: str) -> None:
+    with pytest.raises(UnknownImageError):
+        named_image(text, image.path.parent)
 
 
 def test_a_folder_says_where_its_disk_is(image: ImageFolder) -> None:
