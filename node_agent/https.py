@@ -39,16 +39,16 @@ class RefusedError(TemporaryError):
     Args:
         message: what it said.
         status: of HTTP.
+        hint: what to look at.
     """
 
-    def __init__(self, message: str, status: int) -> None:
-        hint = "may the group system:nodes read it?" if status in {401, 403} else ""
+    def __init__(self, message: str, status: int, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
 
 
 @asynccontextmanager
-async def connect(host: str, port: int, *, tls: ssl.SSLContext, who: str) -> AsyncIterator[Connection]:
+async def connect(host: str, port: int, *, tls: ssl.SSLContext, who: str, hint: str = "") -> AsyncIterator[Connection]:
     """Connect.
 
     Args:
@@ -56,6 +56,7 @@ async def connect(host: str, port: int, *, tls: ssl.SSLContext, who: str) -> Asy
         port: TCP port.
         tls: see `client_tls`.
         who: begins what errors say.
+        hint: what to look at when the server says no.
 
     Raises:
         TemporaryError: nobody answers who is vouched for.
@@ -66,7 +67,7 @@ async def connect(host: str, port: int, *, tls: ssl.SSLContext, who: str) -> Asy
     except (OSError, TimeoutError) as error:  # what TLS refuses is an OSError
         raise TemporaryError(f"{who}: cannot connect: {str(error) or 'no answer'}") from None
     try:
-        yield Connection(reader, writer, host=f"{host}:{port}", who=who)
+        yield Connection(reader, writer, host=f"{host}:{port}", who=who, hint=hint)
     finally:
         writer.transport.abort()
 
@@ -92,11 +93,14 @@ def client_tls(authority: str, certificate: Path, key: Path | None = None) -> ss
 class Connection:
     """One connection; requests come one after the other."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, who: str) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, who: str, hint: str
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._host = host
         self._who = who
+        self._hint = hint
         self._http = h11.Connection(h11.CLIENT)
 
     async def get(self, target: str) -> dict[str, Any]:
@@ -179,7 +183,8 @@ class Connection:
             if not isinstance(response, h11.Response):
                 raise TemporaryError(f"{self._who}: it ended the connection")
             if response.status_code not in (200, 201):  # OK, Created
-                raise RefusedError(await self._reason(response.status_code), response.status_code)
+                reason, status = await self._reason(response.status_code), response.status_code
+                raise RefusedError(reason, status, hint=self._hint)
             while isinstance(event := await self._event(), h11.Data):
                 yield bytes(event.data)
             self._http.start_next_cycle()

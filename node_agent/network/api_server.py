@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from node_agent.https import Connection
 
 WHO: Final = "API server"
+HINT: Final = "may the group system:nodes read it?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class ApiServer:
             tls = client_tls(address.authority, self._certificate)
         except OSError as error:
             raise TemporaryError(f"{WHO}: cannot read what to show it: {error}") from None
-        async with connect(address.host, address.port, tls=tls, who=WHO) as connection:
+        async with connect(address.host, address.port, tls=tls, who=WHO, hint=HINT) as connection:
             yield connection
 
 
