@@ -18,14 +18,13 @@ from constellation_engine.machines import console, power, processes
 from constellation_engine.machines import folder as folders
 from constellation_engine.machines.creation import check_place, fill
 from constellation_engine.machines.layout import Layout
+from constellation_engine.machines.spec import MachineSpec
 from constellation_engine.machines.spec_file import from_json, read_spec, to_json
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
-
-    from constellation_engine.machines.spec import MachineSpec
 
 
 class MachineState(Enum):
@@ -91,12 +90,13 @@ class Machine:
         machine = cls(folder)
         check_place(machine.layout)
         if machine.layout.spec.exists():
-            return machine._same_as(spec)
+            machine.require(spec)
+            return machine
         try:
             with folders.new_folder(machine.layout.folder) as new:
                 fill(Layout(new), machine.name, spec)
         except MachineExistsError:  # somebody was faster
-            return machine._same_as(spec)
+            machine.require(spec)
         except OSError as error:
             hint = "is the disk full, or the folder not yours?"
             raise MachineError(f"{machine.layout.folder}: the machine cannot be made: {error}", hint=hint) from error
@@ -111,6 +111,25 @@ class Machine:
             MachineSpecError: its description is damaged.
         """
         return read_spec(self.layout.spec)
+
+    def require(self, spec: MachineSpec) -> None:
+        """See that it is made of this.
+
+        Args:
+            spec: what is wanted; forwards without a port of the host agree with any.
+
+        Raises:
+            MachineExistsError: it is made of something else; says what differs.
+            MachineNotFoundError: there is no machine.
+            MachineSpecError: its description is damaged.
+        """
+        there = self.spec
+        chosen = {item.name: item.host_port for item in there.forwards}
+        wanted = from_json(to_json(spec.settled({item.name: chosen.get(item.name, 0) for item in spec.forwards})))
+        different = [name for name in MachineSpec.__slots__ if getattr(wanted, name) != getattr(there, name)]
+        if different:
+            message = f"{self.layout.folder}: there is a machine of another description: {', '.join(different)}"
+            raise MachineExistsError(message, hint="destroy it first, or choose another name")
 
     def start(self, report: Callable[[str], None] = _nobody) -> None:
         """Switch it on. It runs until it is stopped, however long the caller lives.
@@ -217,16 +236,6 @@ class Machine:
             MachineError: it is switched off.
         """
         console.attach(self.layout.console_socket, keyboard=keyboard, screen=screen)
-
-    def _same_as(self, spec: MachineSpec) -> Self:
-        """See that the machine that is there is the one that is wanted."""
-        there = self.spec
-        chosen = {item.name: item.host_port for item in there.forwards}
-        wanted = spec.settled({item.name: chosen.get(item.name, 0) for item in spec.forwards})
-        if from_json(to_json(wanted)) != there:
-            hint = "destroy it first, or choose another name"
-            raise MachineExistsError(f"{self.layout.folder}: there is a machine of another description", hint=hint)
-        return self
 
 
 def machines(folder: Path) -> tuple[Machine, ...]:

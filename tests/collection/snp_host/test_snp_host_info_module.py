@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_host_without_snp_is_told_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("arguments, said", [({"memory": "much"}, "memory"), ({"minimum_tcb": {"uefi": 1}}, "uefi")])
-def test_what_is_wrong_with_options_is_named(arguments: dict[str, object], said: str) -> None:
+def test_what_is_wrong_with_options_is_named(arguments: dict[str, Any], said: str) -> None:
     answer = run_module("snp_host_info", **arguments)
     assert answer["failed"]
     assert said in answer["msg"]
