@@ -43,7 +43,7 @@ def kubeconfig_of(module: AnsibleModule) -> Path:
     from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 
     if module.params["workspace"] is None:
-        return Path(module.params["kubeconfig"])
+        return Path(module.params["kubeconfig"] or "")
     workspace = workspace_of(module)
     if not workspace.kubeconfig.exists():
         raise WorkspaceError(

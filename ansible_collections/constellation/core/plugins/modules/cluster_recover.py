@@ -23,6 +23,11 @@ extends_documentation_fragment:
   - constellation.core.workspace.choice
   - constellation.core.acceptable
   - constellation.core.timeout.all
+attributes:
+  idempotent:
+    description: Changes nothing when it is run again.
+    support: partial
+    details: With O(endpoints), control planes that are back do not listen any more, and are waited for in vain.
 options:
   endpoints:
     description:
@@ -216,11 +221,13 @@ def _endpoints(module: AnsibleModule) -> list[Endpoint]:
     from constellation_engine.cluster.cluster_verdict import Endpoint
 
     endpoints = []
-    for text in module.params["endpoints"]:
+    for text in module.params["endpoints"] or ():
         try:
             endpoints.append(Endpoint.parse(text, usual_port=RECOVERY_PORT))
         except ConfigError:
             refuse(module, "endpoints", "[NAME=]HOST[:PORT] of each control plane", text)
+    if not endpoints:
+        refuse(module, "endpoints", "at least one control plane", module.params["endpoints"])
     return endpoints
 
 

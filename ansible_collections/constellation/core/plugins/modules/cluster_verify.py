@@ -144,7 +144,7 @@ def _endpoints(module: AnsibleModule) -> list[Endpoint]:
     from constellation_engine.cluster.cluster_verdict import Endpoint
 
     endpoints = []
-    for text in module.params["endpoints"]:
+    for text in module.params["endpoints"] or ():
         try:
             endpoints.append(Endpoint.parse(text))
         except ConfigError:
