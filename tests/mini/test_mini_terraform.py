@@ -4,24 +4,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from lightkube import Client, KubeConfig
 
+from constellation_core.conditions import Condition, wait_for
 from constellation_engine.cluster.join_config import put, show
 from constellation_engine.machines import Machine, machines
 from constellation_engine.node_image.targets import Profile
+from terraform_provider_constellation.packaging.mirror import Mirror, Tool
 from tests.mini.cluster import UP, Cluster
 from tests.node_image.built_images import kept_image
-from tests.terraform_provider_constellation.real_terraform import real_terraform
+from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, program_of
+from tests.terraform_provider_constellation.real_terraform import Terraform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.terraform_provider_constellation.real_terraform import Terraform
 
 KIND: Final = "constellation_cluster"
 
@@ -29,14 +32,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(8 * UP)]
 
 
 @pytest.fixture
-def terraform(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terraform]:
-    """The example, with the image that is built; machines that it leaves are removed."""
-    image = kept_image(repository, Profile.RELEASE)
+def terraform(repository: Path, tmp_path: Path) -> Iterator[Terraform]:
+    """The example, with the image that is built, and the provider as users install it; machines left are removed."""
     shutil.copytree(repository / "examples" / "mini", tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)  # as Terraform starts a provider
-    with real_terraform(tmp_path) as running:
-        running.environment["TF_VAR_image"] = str(image.path)
-        yield running
+    Mirror(tmp_path / "providers", Tool.TERRAFORM).install_link("0.0.1")
+    mirror = f'filesystem_mirror {{\n    path = "{tmp_path / "providers"}"\n  }}'
+    (tmp_path / "tool.rc").write_text(f"provider_installation {{\n  {mirror}\n}}\n")
+    image = kept_image(repository, Profile.RELEASE)
+    running = Terraform(program_of(TERRAFORM), TERRAFORM, tmp_path, {"TF_VAR_image": str(image.path)})
+    assert running.run("init").status == 0
+    yield running
     for machine in machines(tmp_path / "cluster" / "machines"):
         machine.destroy()
 
@@ -47,28 +52,65 @@ def applied(terraform: Terraform) -> None:
 
 
 def test_from_nothing_to_a_cluster_and_back(terraform: Terraform) -> None:
+    _apply_is_interrupted(terraform)
+    running = _processes(terraform)
+    _provider_is_killed(terraform)
     applied(terraform)
+    assert _processes(terraform) == running  # nothing was made anew
     assert terraform.outputs()["nodes"] == {"control-plane-0": "Ready", "worker-0": "Ready"}
     assert not terraform.differs()
     place = Cluster(terraform.folder / "cluster")
     assert sorted(place.ready()) == ["control-plane-0", "worker-0"]
     place.run("verify")
 
-    _a_stopped_machine_is_seen_and_repaired(terraform)
+    _a_stopped_machine_is_seen_and_repaired(terraform, place)
     _a_changed_join_config_is_seen_and_repaired(terraform)
     _a_worker_leaves(terraform, place)
 
-    running = [machine.status().process for machine in machines(terraform.folder / "cluster" / "machines")]
+    assert all(_processes(terraform))
     assert terraform.run("destroy", "-auto-approve").status == 0
     assert not (terraform.folder / "cluster").exists()
-    assert all(running)
 
 
-def _a_stopped_machine_is_seen_and_repaired(terraform: Terraform) -> None:
+def _processes(terraform: Terraform) -> list[int | None]:
+    return [machine.status().process for machine in machines(terraform.folder / "cluster" / "machines")]
+
+
+def _apply_is_interrupted(terraform: Terraform) -> None:
+    """Ctrl-C while the first node boots."""
+    with terraform.start("apply", "-auto-approve") as apply:
+        _wait_for(terraform, '"phase": "init"')
+        os.killpg(apply.pid, signal.SIGINT)
+        said, _ = apply.communicate(timeout=UP)
+    assert apply.returncode != 0
+    assert "Terraform was told to stop" in " ".join(said.split())
+
+
+def _provider_is_killed(terraform: Terraform) -> None:
+    """`kill -9` while Kubernetes is made."""
+    with terraform.start("apply", "-auto-approve") as apply:
+        _wait_for(terraform, "the first node is genuine")
+        for child in Path(f"/proc/{apply.pid}/task/{apply.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        apply.communicate(timeout=UP)
+    assert apply.returncode != 0
+
+
+def _wait_for(terraform: Terraform, words: str) -> None:
+    log = terraform.folder / "cluster" / "log.jsonl"
+
+    def missing() -> str | None:
+        return None if log.exists() and words in log.read_text() else "not yet"
+
+    wait_for([Condition(f"{words} in {log.name}", missing)], timeout=UP)
+
+
+def _a_stopped_machine_is_seen_and_repaired(terraform: Terraform, place: Cluster) -> None:
     Machine(terraform.folder / "cluster" / "machines" / "worker-0").stop()
     assert "worker-0 is stopped: somebody switched it off" in terraform.run("plan").text
     applied(terraform)
     assert not terraform.differs()
+    assert sorted(place.ready()) == ["control-plane-0", "worker-0"]
 
 
 def _a_changed_join_config_is_seen_and_repaired(terraform: Terraform) -> None:
