@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from constellation_cli.errors import CommandError, ExitStatus
+from constellation_cli.errors import ExitStatus
 from constellation_cli.image.words import CpuModels, Cpus, Firmware, Image, TrustedKey, launch_inputs, trusted_key
 from constellation_cli.output import Output, OutputFormat, Table, emit
 
 if TYPE_CHECKING:
-    from constellation_engine.node_image.catalogue import Place
-    from constellation_engine.node_image.image_folder import ImageFolder
     from constellation_engine.node_image.upload.uploader import Uploader
 
 VERSION: Final = 1
@@ -67,6 +65,7 @@ def upload_image(  # noqa: PLR0913, PLR0917 - one parameter an option
     from constellation_cli.image.verdict_table import verdict_tables
     from constellation_cli.progress import time_limit, waiting_for
     from constellation_engine.node_image.image_folder import ImageFolder
+    from constellation_engine.node_image.publishing import note_place
     from constellation_engine.node_image.verification import verify_image
 
     folder, public_key = ImageFolder.open(image), trusted_key(key)
@@ -80,7 +79,7 @@ def upload_image(  # noqa: PLR0913, PLR0917 - one parameter an option
         with showing_transfer("upload") as report:
             place = _uploader(*destination, hidden=hidden).upload(folder, report=report)
     if catalogue is not None:
-        _note(catalogue, folder, place)
+        note_place(catalogue, folder, place)
     record = {"version": VERSION, "place": place.to_record()}
     emit(output, record, lambda: [Table("", ((place.location,),))])
 
@@ -93,21 +92,3 @@ def _uploader(kind: str, where: str, *, hidden: bool) -> Uploader:
     from constellation_engine.node_image.upload.openstack import OpenStackUploader
 
     return OpenStackUploader(where or None, hidden=hidden)
-
-
-def _note(file: Path, folder: ImageFolder, place: Place) -> None:
-    """Add a place to a list of images."""
-    from constellation_engine.node_image.catalogue import MAX_SIZE, Catalogue
-    from constellation_engine.node_image.image_folder import read_bounded
-    from constellation_engine.whole_files import whole_file
-
-    known = Catalogue.from_document(read_bounded(file, MAX_SIZE)) if file.exists() else Catalogue(())
-    changed = known.with_place(folder.read_build(), folder.read_signed(), place)
-    try:
-        with whole_file(file, mode=0o644) as draft:
-            draft.write_bytes(changed.to_document())
-    except OSError as error:
-        raise CommandError(
-            f"the image is at {place.location}, but {file} cannot be written: {error.strerror}",
-            hint="run the same command again with another --catalogue: the image is not sent twice",
-        ) from None

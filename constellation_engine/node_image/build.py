@@ -154,6 +154,24 @@ def source_date(repository: Path) -> datetime:
         ) from None
 
 
+def record_of(request: ImageRequest) -> BuildRecord:
+    """Say what an image will be.
+
+    Raises:
+        NodeImageError: nothing says how old the sources are.
+        ComponentError: there is no such version of Kubernetes.
+    """
+    return BuildRecord(
+        name=NAME,
+        version=version_of("constellation-kubernetes"),
+        target=request.target.variant.value,
+        variant=request.target.variant,
+        profile=request.profile.value,
+        kubernetes=Store().manifest.version(request.kubernetes),
+        created=source_date(request.repository),
+    )
+
+
 class _Build:
     """One build."""
 
@@ -170,15 +188,7 @@ class _Build:
         self._store = Store()
         self._made = request.cache / "made"
         self._debs = request.cache / "packages"
-        self._record = BuildRecord(
-            name=NAME,
-            version=version_of("constellation-kubernetes"),
-            target=request.target.variant.value,
-            variant=request.target.variant,
-            profile=request.profile.value,
-            kubernetes=self._store.manifest.version(request.kubernetes),
-            created=source_date(request.repository),
-        )
+        self._record = record_of(request)
 
     def run(self) -> None:
         with TemporaryDirectory(prefix="build-", dir=self._request.cache) as name:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from constellation_core.image_manifest import SignedManifest
     from constellation_engine.node_image.build_record import BuildRecord
-    from constellation_engine.node_image.catalogue import Place
+    from constellation_engine.node_image.catalogue import Place, PublishedImage
 
 _MAKE_ONE: Final = "constellation image build makes one; CONSTELLATION_IMAGES names another folder"
 
@@ -98,7 +98,18 @@ def local_image(path: Path) -> FoundImage:
 
 
 def named_image(text: str, root: Path | None = None) -> FoundImage:
-    """Find the image that somebody means: a folder, a folder of this machine's images, or the name of an image.
+    """Find the image that somebody means; see `named_folder`.
+
+    Raises:
+        UnknownImageError: there is none, or there are several.
+        NodeImageError: what was found cannot be read.
+        MalformedError: a record of it is damaged.
+    """
+    return local_image(named_folder(text, root).path)
+
+
+def named_folder(text: str, root: Path | None = None) -> ImageFolder:
+    """Find the folder that somebody means: a folder, one of this machine's images, or the name of an image.
 
     Args:
         text: what they wrote.
@@ -106,17 +117,16 @@ def named_image(text: str, root: Path | None = None) -> FoundImage:
 
     Raises:
         UnknownImageError: there is none, or there are several.
-        NodeImageError: what was found cannot be read.
-        MalformedError: a record of it is damaged.
+        NodeImageError: the folder of images cannot be read.
     """
     images = root or default_folder()
     named = Path(text).expanduser()
     for folder in (named, images / text):
         if folder.is_dir():
-            return local_image(folder)
+            return ImageFolder.open(folder)
     if named.name != text:  # a path, and no name
-        return local_image(named)
-    return find_local(images, Wanted(name=text))
+        return ImageFolder.open(named)
+    return _folder_among(images, Wanted(name=text))
 
 
 def find_local(root: Path, wanted: Wanted) -> FoundImage:
@@ -127,6 +137,10 @@ def find_local(root: Path, wanted: Wanted) -> FoundImage:
         NodeImageError: the folder, or what fits, cannot be read.
         MalformedError: a record of it is damaged.
     """
+    return local_image(_folder_among(root, wanted).path)
+
+
+def _folder_among(root: Path, wanted: Wanted) -> ImageFolder:
     images = local_images(root)
     fitting = [one for one in images if one.build is not None and wanted.fits(one.build)]
     builds = {one.folder.path: one.build for one in images if one.build is not None}
@@ -141,7 +155,29 @@ def find_local(root: Path, wanted: Wanted) -> FoundImage:
     if len(chosen) > 1:
         places = ", ".join(str(one.folder.path) for one in chosen)
         raise UnknownImageError(f"expected one image with {wanted}, got {places}", hint="name its folder")
-    return local_image(chosen[0].folder.path)
+    return chosen[0].folder
+
+
+def all_local(root: Path) -> tuple[FoundImage, ...]:
+    """Give the images below a folder that can be read, newest first.
+
+    Raises:
+        NodeImageError: the folder cannot be read, or a file of an image is missing.
+        MalformedError: a signature is damaged.
+    """
+    return tuple(local_image(one.folder.path) for one in local_images(root) if one.build is not None)
+
+
+def all_published(catalogue: Path) -> tuple[FoundImage, ...]:
+    """Give the images of a published list that are somewhere, newest first.
+
+    Raises:
+        NodeImageError: the file cannot be read.
+        MalformedError: it is no list of images.
+    """
+    images = Catalogue.from_document(read_bounded(catalogue, MAX_SIZE)).images
+    newest_first = sorted(images, key=lambda image: image.build.created, reverse=True)
+    return tuple(_published(image) for image in newest_first if image.places)
 
 
 def find_published(catalogue: Path, wanted: Wanted) -> FoundImage:
@@ -158,9 +194,13 @@ def find_published(catalogue: Path, wanted: Wanted) -> FoundImage:
     )
     if not published.places:
         raise UnknownImageError(f"{catalogue}: {published.build.title} has no place", hint="ask who publishes the list")
-    place, signed = published.places[0], published.signed
-    folder = _folder_of(place, signed)
-    return FoundImage(build=published.build, signed=signed, reference=place.location, folder=folder)
+    return _published(published)
+
+
+def _published(image: PublishedImage) -> FoundImage:
+    place = image.places[0]
+    folder = _folder_of(place, image.signed)
+    return FoundImage(build=image.build, signed=image.signed, reference=place.location, folder=folder)
 
 
 def _folder_of(place: Place, signed: SignedManifest) -> ImageFolder | None:

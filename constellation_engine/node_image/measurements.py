@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from attestation.errors import AttestationError
 from attestation.measured_boot.predict import predict_file
-from constellation_core.image_manifest import DEBUG, ImageManifest
+from constellation_core.image_manifest import DEBUG, MAX_SIZE, ImageManifest, SignedManifest
 from constellation_engine.errors import NodeImageError
 from constellation_engine.node_image.esp import put_into_esp
-from constellation_engine.node_image.image_folder import ImageFile
+from constellation_engine.node_image.image_folder import ImageFile, read_bounded
 from constellation_engine.node_image.launch import digests_of
 from constellation_engine.node_image.packages import PackageManifest
-from constellation_engine.node_image.signing import public_pem, sign_image
+from constellation_engine.node_image.signing import check_signer, public_pem, sign_image
 from constellation_engine.node_image.targets import Profile, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -74,6 +75,17 @@ def predict_again(folder: ImageFolder, launch: LaunchInputs | None) -> ImageMani
     return predict_manifest(folder, build=build, components=components, launch=launch)
 
 
+def read_signed_file(measurements: Path) -> SignedManifest:
+    """Read a file `measurements.json` that somebody published, with the signature beside it.
+
+    Raises:
+        NodeImageError: one of both cannot be read.
+        MalformedError: the signature is not base64.
+    """
+    signature = read_bounded(measurements.with_name(f"{measurements.name}.sig"), MAX_SIZE)
+    return SignedManifest.from_text(read_bounded(measurements, MAX_SIZE), signature.decode("ascii", "replace"))
+
+
 def is_as_written(folder: ImageFolder, manifest: ImageManifest, key: ec.EllipticCurvePrivateKey) -> bool:
     """Whether an image says of itself that it measures so, with a signature of this key."""
     try:
@@ -92,13 +104,7 @@ def write_measurements(folder: ImageFolder, manifest: ImageManifest, key: ec.Ell
         NodeImageError: a file is missing, or cannot be written.
         MissingProgramError: mtools are not installed.
     """
-    before = folder.read(ImageFile.MEASUREMENTS) if folder.has(ImageFile.MEASUREMENTS) else None
-    place = folder.place(ImageFile.MEASUREMENTS)
-    place.write_bytes(manifest.to_document())
-    try:
-        sign_image(folder, key)
-    except Exception:
-        if before is not None:
-            place.write_bytes(before)
-        raise
+    check_signer(folder, key)
+    folder.place(ImageFile.MEASUREMENTS).write_bytes(manifest.to_document())
+    sign_image(folder, key)
     put_into_esp(folder, replace=True)

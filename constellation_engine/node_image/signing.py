@@ -182,9 +182,20 @@ def sign_image(folder: ImageFolder, key: ec.EllipticCurvePrivateKey) -> Path:
         Where the signature is.
 
     Raises:
-        ImageKeyError: nodes of this image believe another key, which is in their measured root.
+        ImageKeyError: as `check_signer`.
         NodeImageError: a file is missing, or cannot be written.
         MalformedError: `measurements.json` is no image manifest.
+    """
+    check_signer(folder, key)
+    return sign_file(folder.require(ImageFile.MEASUREMENTS), key)
+
+
+def check_signer(folder: ImageFolder, key: ec.EllipticCurvePrivateKey) -> None:
+    """See that nodes of an image believe a key.
+
+    Raises:
+        ImageKeyError: they believe another one, which is in their measured root.
+        NodeImageError: nothing says whom they believe.
     """
     ours = fingerprint(public_pem(key))
     theirs = fingerprints(folder.read(ImageFile.PUBLIC_KEY), str(folder.place(ImageFile.PUBLIC_KEY)))
@@ -194,4 +205,3 @@ def sign_image(folder: ImageFolder, key: ec.EllipticCurvePrivateKey) -> Path:
             f"{folder.path}: expected the key {built_with} that the image was built with, got {ours[:16]}…",
             hint="name that key by --key, or build the image anew: its nodes believe no other",
         )
-    return sign_file(folder.require(ImageFile.MEASUREMENTS), key)

@@ -38,12 +38,16 @@ class FileUploader:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def target(self, image: ImageFolder) -> Path:
+        """Give the folder that an image has there, whether it is there or not: NAME-VERSION-TARGET-PROFILE."""
+        build = image.read_build()
+        return self._root / f"{build.name}-{build.version}-{build.target}-{build.profile}"
+
     def upload(self, image: ImageFolder, *, report: Report) -> Place:
-        """Copy an image to NAME-VERSION-TARGET-PROFILE below the folder; see `Uploader`."""
+        """Copy an image to its folder; see `Uploader`."""
         for file in _NEEDED:
             image.require(file)
-        build = image.read_build()
-        target = self._root / f"{build.name}-{build.version}-{build.target}-{build.profile}"
+        target = self.target(image)
         draft = self._root / f".{target.name}.{secrets.token_hex(4)}"
         try:
             if target.exists():

@@ -49,7 +49,8 @@ def test_another_secret_is_refused(tmp_path: Path) -> None:
     answer = run_module("master_secret", path=str(path), secret=SECRET, salt=SALT)
     assert answer["failed"]
     assert "never overwritten" in answer["msg"]
-    assert "rotate" in answer["msg"]
+    assert "to rotate it make another cluster" in answer["msg"]
+    assert SECRET not in answer["msg"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ description:
   - Every key of a cluster derives from its master secret. Whoever has the file can open every disk, and without it a
     cluster that stopped as a whole is lost.
   - Makes the file where there is none, mode 0600, and never overwrites one. It is not removed either.
+  - A master secret is not rotated. A cluster keeps its own for life, and another secret means another cluster. What can
+    be rotated is the key that signs images, see M(constellation.core.image_key).
 author:
   - The Constellation authors
 extends_documentation_fragment:
@@ -35,6 +37,8 @@ options:
     type: str
 seealso:
   - module: constellation.core.cluster
+  - module: constellation.core.key_escrow
+  - module: constellation.core.ssh_authority
 """
 
 EXAMPLES = r"""
@@ -67,6 +71,12 @@ from ansible_collections.constellation.core.plugins.module_utils.told import tol
 if TYPE_CHECKING:
     from constellation_core.keys.master_secret import MasterSecret
 
+NO_ROTATION = (
+    "a cluster keeps its master secret for life, for the keys of its disks derive from it; to rotate it make another"
+    " cluster with a secret of its own (another path), move the workload there, and keep this file until the disks of"
+    " the old one are gone"
+)
+
 
 def keep(module: AnsibleModule) -> dict[str, Any]:
     """Make the file, unless there is one."""
@@ -79,7 +89,7 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
         if wanted not in (None, MasterSecret.load(path)):
             raise SecretFileError(
                 f"{path} has another master secret than the option secret says, and is never overwritten",
-                hint="a running cluster keeps its secret: constellation.core.rotate makes a new cluster secret",
+                hint=NO_ROTATION,
             )
     elif not module.check_mode:
         (wanted or MasterSecret.random()).create(path)
