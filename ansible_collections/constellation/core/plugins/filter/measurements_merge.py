@@ -10,7 +10,7 @@ name: measurements_merge
 short_description: Registers of several documents, none of which says otherwise
 version_added: 0.1.0
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 description:
   - Puts measurements together. Unlike P(ansible.builtin.combine#filter) it replaces nothing, because two documents that
     expect different values of the same register describe no machine.

@@ -10,7 +10,7 @@ name: measurements_of
 short_description: The registers of a document
 version_added: 0.1.0
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 description:
   - Takes the measurements out of what has some, and gives them as a policy writes them.
   - Whether anybody vouches for them is not looked at. M(constellation.core.measurements_info) checks the signature of

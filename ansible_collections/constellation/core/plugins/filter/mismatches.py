@@ -10,7 +10,7 @@ name: mismatches
 short_description: Every reason why a cluster, or a node, is not accepted
 version_added: 0.1.0
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 description:
   - Turns a verdict into a list of reasons, one entry each, whichever part of the verdict they are in.
   - A node that did not come to a verdict is a reason too, named V(answer).

@@ -10,7 +10,7 @@ name: network_problems
 short_description: Say what cannot work about the networks of a cluster
 version_added: 0.1.0
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 description:
   - Looks at networks, MTU, control planes and the virtual address of a cluster together, and gives a sentence for each
     thing that is known not to work. Nothing is asked or changed.

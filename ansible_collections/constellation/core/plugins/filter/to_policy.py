@@ -10,7 +10,7 @@ name: to_policy
 short_description: The policy that accepts an image
 version_added: 0.1.0
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 description:
   - Makes a policy of what an image measures, and of what the image cannot say.
   - Refuses what would be a partial policy, and what says the same twice.

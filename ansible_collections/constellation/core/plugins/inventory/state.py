@@ -20,7 +20,7 @@ description:
     C(constellation_image), C(constellation_state), C(constellation_address), C(constellation_endpoints) and
     C(constellation_attested). None of them is a secret.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - ansible.builtin.constructed
 requirements:

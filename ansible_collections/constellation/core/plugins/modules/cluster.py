@@ -20,7 +20,7 @@ description:
   - Nodes are verified whenever something changed. To verify them every time use M(constellation.core.cluster_verify).
   - What is left out stays as the cluster has it. For a new cluster the usual is taken.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.workspace

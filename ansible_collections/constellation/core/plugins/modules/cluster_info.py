@@ -15,7 +15,7 @@ description:
     answer, and no failure.
   - What nodes booted M(constellation.core.cluster_verify) asks the nodes themselves.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
   - constellation.core.workspace.choice

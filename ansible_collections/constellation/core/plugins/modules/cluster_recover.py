@@ -17,7 +17,7 @@ description:
     no recovery, and is left alone. With O(endpoints), all of them are waited for.
   - A node that does not know the secret says so, changes nothing, and waits on. To repeat the task is safe.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.workspace.choice

@@ -16,7 +16,7 @@ description:
   - The task fails when a node is refused, or does not answer, or when a node that the API server knows was not asked.
     Every reason is in the answer.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
   - constellation.core.workspace.choice

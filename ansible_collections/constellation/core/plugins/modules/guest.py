@@ -19,7 +19,7 @@ description:
     difference; remove the guest first, or choose another name.
   - Intel TDX is not among the variants, because the library cannot launch such machines.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:

@@ -18,7 +18,7 @@ description:
   - With O(publish_to) the image is verified, as a whole, and copied there. One that is not accepted is not copied, and
     one that is there already is compared and not copied again.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.launch

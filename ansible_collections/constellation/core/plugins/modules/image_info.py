@@ -16,7 +16,7 @@ description:
     verified, and one that does not hold fails the task. With O(verify) each image is verified as a whole, to every
     block of its root, which takes some seconds.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
   - constellation.core.launch

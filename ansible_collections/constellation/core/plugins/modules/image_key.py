@@ -17,7 +17,7 @@ description:
     three stages, while images that are in use together believe one another. O(stage) goes one stage further; build an
     image at each, and go on when every node has booted it.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:

@@ -18,7 +18,7 @@ description:
   - Who is left out of O(recipients) still opens the copies that they have. Their secrets are not secret to them any
     more.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 requirements:

@@ -15,7 +15,7 @@ description:
     file stays.
   - The file is for its owner alone, mode 0600, whatever it was before. Keys are in no answer and in no diff.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:

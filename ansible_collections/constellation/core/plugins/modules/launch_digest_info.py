@@ -14,7 +14,7 @@ description:
   - A launch digest covers firmware, kernel, initrd, command line, and number and model of the virtual processors. It is
     computed from files, for every number with every model, by the program C(sev-snp-measure).
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
   - constellation.core.launch

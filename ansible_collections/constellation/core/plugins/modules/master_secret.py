@@ -17,7 +17,7 @@ description:
   - A master secret is not rotated. A cluster keeps its own for life, and another secret means another cluster. What can
     be rotated is the key that signs images, see M(constellation.core.image_key).
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:

@@ -16,7 +16,7 @@ description:
   - Or takes what somebody else signed, O(manifest), after verifying it.
   - Of both it keeps the policy that accepts such machines, in the file O(policy).
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.launch

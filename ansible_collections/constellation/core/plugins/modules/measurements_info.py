@@ -14,7 +14,7 @@ description:
   - Reads the C(measurements.json) of O(image), or a published one, and verifies its signature. Nothing of it is read
     before the signature holds, and one that does not hold fails the task.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
 options:

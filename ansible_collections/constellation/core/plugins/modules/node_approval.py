@@ -16,7 +16,7 @@ description:
   - A decision is about a machine and not about a name. Give O(identity), and another machine that asks under the same
     name is refused.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.workspace.choice

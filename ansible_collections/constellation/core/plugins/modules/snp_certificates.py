@@ -16,7 +16,7 @@ description:
   - The host need not reach that service. Run it on one that does, for what M(constellation.core.snp_host_info) says of
     another.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:

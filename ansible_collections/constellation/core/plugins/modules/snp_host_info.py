@@ -16,7 +16,7 @@ description:
   - Needs nothing on the host but Python 3.9. Run it as root, or nobody can ask the firmware.
   - It succeeds on every host. Compare RV(ready) where a play has to stop.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes.info
 requirements:

@@ -18,7 +18,7 @@ description:
     made anew when a quarter of its time is left, or when it is for something else.
   - Nothing revokes a certificate, so let it end soon. The authority itself lasts as long as the master secret.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
 options:
