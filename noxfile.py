@@ -81,7 +81,7 @@ def generated_files() -> dict[str, str]:
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["ruff", "mypy", "imports", "reuse", "generated", "readme", "docs"]
+nox.options.sessions = ["ruff", "mypy", "imports", "reuse", "generated", "readme", "docs", "collection"]
 
 
 @nox.session
@@ -135,6 +135,12 @@ def readme(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link is an error."""
     session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def collection(session: nox.Session) -> None:
+    """What Ansible's own tools say of the collection: ansible-test, ansible-lint, antsibull."""
+    session.run("python", "-m", "tests.collection.checks", *session.posargs)
 
 
 @nox.session

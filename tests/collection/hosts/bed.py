@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACKAGES: Final = (
+    "cron",
     "dbus",
     "haproxy",
     "iproute2",
     "keepalived",
     "kmod",
+    "lynis",
     "nftables",
+    "openssh-server",
     "python3",
     "python3-venv",
     "systemd",
