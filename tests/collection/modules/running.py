@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 PLACE = "ansible_collections.constellation.core.plugins.modules"
 
 
-def run_module(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as tasks give them
+def run_module(name: str, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as tasks give them
     """Give what the module answers; a failure is an answer too, with `failed`."""
     said = StringIO()
     given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True, "_ansible_remote_tmp": "/tmp"}

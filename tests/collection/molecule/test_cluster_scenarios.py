@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios of molecule about clusters: each converges, is idempotent, and is verified. Two boot nodes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from constellation_engine.machines import machines
+from constellation_engine.node_image.targets import Profile
+from tests.collection.playing import COLLECTION
+from tests.node_image.built_images import kept_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.collection.playing import Player
+
+MINUTES: Final = 60
+
+
+def scenario(play: Player, name: str, *, seconds: float) -> None:
+    """Run one."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["molecule", "test", "--scenario-name", name],
+        check=False,
+        cwd=COLLECTION,
+        env=play.environment | {"PATH": programs},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stdout[-8000:]
+
+
+@pytest.mark.slow
+def test_what_needs_no_machine(play: Player) -> None:
+    scenario(play, "default", seconds=55)
+
+
+@pytest.fixture
+def _image(repository: Path, play: Player, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The real image; machines that are left are removed."""
+    image = kept_image(repository, Profile.RELEASE)
+    monkeypatch.setenv("CONSTELLATION_IMAGES", str(play.home / "images"))
+    (play.home / "images").mkdir()
+    (play.home / "images" / "node").symlink_to(image.path)
+    yield
+    for folder in play.home.rglob("machines"):
+        for machine in machines(folder):
+            machine.destroy()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90 * MINUTES)
+@pytest.mark.usefixtures("_image", "_programs")
+@pytest.mark.parametrize("name", ["cluster", "recover"])
+def test_nodes_that_boot(play: Player, name: str) -> None:
+    scenario(play, name, seconds=80 * MINUTES)
