@@ -118,3 +118,15 @@ def test_what_stops_goes_on(mini: dict[str, Any], standing: StandingCluster) -> 
     done = changes(mini)
     assert done["changing"] == ["phases"]
     assert standing.phases.count("init") == 1
+
+
+@pytest.mark.usefixtures("standing")
+def test_a_cluster_that_answers_needs_no_recovery(mini: dict[str, Any]) -> None:
+    changes(mini)
+    place: dict[str, Any] = {"workspace": mini["workspace"], "images": [mini["image"]]}
+    assert not run_module("cluster_recover", **place)["changed"]
+    first(mini).stop()
+    done = run_module("cluster_recover", **place)
+    assert (done["changed"], done["switched_on"], done["nodes"]) == (True, ["control-plane-0"], [])
+    assert first(mini).status().state is MachineState.RUNNING
+    assert not run_module("cluster_recover", **place)["changed"]

@@ -20,7 +20,6 @@ author:
   - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
-  - constellation.core.workspace.choice
   - constellation.core.acceptable
   - constellation.core.timeout.all
 attributes:
@@ -29,6 +28,10 @@ attributes:
     support: partial
     details: With O(endpoints), control planes that are back do not listen any more, and are waited for in vain.
 options:
+  workspace:
+    description:
+      - Folder of a cluster on the host that runs the task.
+    type: path
   endpoints:
     description:
       - Stopped control planes of a cluster that lives elsewhere, each as V([NAME=]HOST[:PORT]). Check mode only reads
