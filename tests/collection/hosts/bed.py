@@ -9,6 +9,7 @@ connection is `local`, its shell another one, and the folder for what Ansible co
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -106,8 +107,11 @@ def root() -> Path:
     release = _own_release()
     key = hashlib.sha256(" ".join((release, *PACKAGES)).encode()).hexdigest()[:12]
     place = cache_folder() / "test-hosts" / f"{release}-{key}"
-    if not place.exists():
-        _make(place, release)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run of tests may be making it
+        if not place.exists():
+            _make(place, release)
     return place
 
 
@@ -173,7 +177,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _make(place: Path, release: str) -> None:
     draft = place.with_name(f".{place.name}.{os.getpid()}")
-    place.parent.mkdir(parents=True, exist_ok=True)
     mirror = machine_mirrors()[Archive.MAIN]
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, str(draft), mirror]
     try:
