@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import base64
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
     from tests.collection.playing import Player
 
-ROLE = COLLECTION / "roles" / "cluster"
+ROLE: Final = COLLECTION / "roles" / "cluster"
+KUBECONFIG: Final = """
+clusters: [{name: k, cluster: {server: "https://127.0.0.1:9", certificate-authority-data: Q0E=}}]
+users: [{name: u, user: {client-certificate-data: Q0VSVA==, client-key-data: KEY}}]
+contexts: [{name: c, context: {cluster: k, user: u}}]
+current-context: c
+"""
 
 pytestmark = pytest.mark.usefixtures("_programs")
 
@@ -121,3 +128,21 @@ def test_every_option_reaches_the_module() -> None:
     options = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     tasks = (ROLE / "tasks" / "main.yml").read_text()
     assert not [name for name in options if name not in tasks]
+
+
+def test_no_secret_is_shown_however_much_is_asked(play: Player, tmp_path: Path) -> None:
+    workspace = workspace_of_nodes(tmp_path, {"control-plane-0": 1}, bytes(32))
+    key = base64.b64encode(b"-----BEGIN EC PRIVATE KEY----- hush").decode()
+    workspace.initialised(bytes(32), KUBECONFIG.replace("KEY", key).encode())
+    place = str(workspace.folder)
+    tasks = [
+        {"constellation.core.cluster": {"workspace": place}, "check_mode": True, "register": "one"},
+        {"constellation.core.cluster_info": {"workspace": place, "timeout": 1}, "register": "two"},
+        {"constellation.core.kubeconfig": {"workspace": place, "path": str(tmp_path / "config")}, "register": "three"},
+        {"ansible.builtin.debug": {"var": "vars"}},
+    ]
+    played = play(tasks, diff=True, verbosity=4)
+    assert played.changed == {"localhost": 2}, played.text
+    assert key in (tmp_path / "config").read_text()
+    hidden = (key, workspace.master_secret().secret.reveal().hex(), workspace.init_secret().reveal().decode())
+    assert not [secret for secret in hidden if secret in played.text]
