@@ -52,4 +52,4 @@ def _is_told(error: Exception) -> bool:
 
 
 def _sentence(text: str) -> str:
-    return text and text[0].upper() + text[1:].rstrip(".") + "."
+    return text and text[0].upper() + text[1:].rstrip(".") + ("" if text.endswith("?") else ".")
