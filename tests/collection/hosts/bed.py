@@ -98,6 +98,11 @@ def write_inventory(hosts: Sequence[Host], path: Path, group: str = "hypervisors
     return path
 
 
+def is_made() -> bool:
+    """Whether the root of hosts is in the cache."""
+    return _place(_own_release()).exists()
+
+
 def root() -> Path:
     """Give the root of hosts, made if it is not in the cache.
 
@@ -105,8 +110,7 @@ def root() -> Path:
         NoBedError: this machine cannot make one.
     """
     release = _own_release()
-    key = hashlib.sha256(" ".join((release, *PACKAGES)).encode()).hexdigest()[:12]
-    place = cache_folder() / "test-hosts" / f"{release}-{key}"
+    place = _place(release)
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another run of tests may be making it
@@ -129,13 +133,13 @@ def require() -> None:
 
 
 @contextmanager
-def booted(name: str, folder: Path, *binds: str) -> Iterator[Host]:
+def booted(name: str, folder: Path, *options: str) -> Iterator[Host]:
     """Run a host.
 
     Args:
         name: of it.
         folder: for what is shared with it.
-        binds: more options of systemd-nspawn.
+        options: more for systemd-nspawn; without any of a network, the host has none.
 
     Raises:
         NoBedError: it does not boot here.
@@ -143,7 +147,16 @@ def booted(name: str, folder: Path, *binds: str) -> Iterator[Host]:
     place, share = root(), folder / name
     (share / "tmp").mkdir(parents=True)
     command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={place}", "--volatile=overlay", f"--machine={name}"]
-    command += ["--private-network", "--register=no", "--keep-unit", "--console=pipe", f"--bind={share}", *binds]
+    network = () if any(option.startswith("--network") for option in options) else ("--private-network",)
+    command += [
+        *network,
+        "--capability=CAP_NET_ADMIN",
+        "--register=no",
+        "--keep-unit",
+        "--console=pipe",
+        f"--bind={share}",
+        *options,
+    ]
     log = share / "boot.log"
     with ExitStack() as stack:
         output = stack.enter_context(log.open("wb"))
@@ -173,6 +186,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _place(release: str) -> Path:
+    key = hashlib.sha256(" ".join((release, *PACKAGES)).encode()).hexdigest()[:12]
+    return cache_folder() / "test-hosts" / f"{release}-{key}"
 
 
 def _make(place: Path, release: str) -> None:
