@@ -107,8 +107,16 @@ class Player:
             failed={line["host"]: int(line["failed"]) + int(line["unreachable"]) for line in recap},
         )
 
-    def run(self, program: str, *arguments: str, timeout: float = 55) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: str, *arguments: str, timeout: float = 55, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of Ansible's, as `ansible-inventory`; stderr is in its stdout.
+
+        Args:
+            program: its name.
+            arguments: of it.
+            timeout: seconds.
+            environment: other variables than `environment`.
 
         Raises:
             subprocess.TimeoutExpired: it took longer.
@@ -122,7 +130,7 @@ class Player:
             text=True,
             timeout=timeout,
             cwd=self.home,
-            env=self.environment,
+            env=environment or self.environment,
         )
 
     @property
