@@ -111,7 +111,7 @@ class HostFiles:
         """Give the kernel's parameters in order, each with its value; dashes and underlines are the same to it."""
         said = self.text("proc/cmdline").partition(" -- ")[0].split()
         pairs = (word.partition("=") for word in said)
-        return [(name.replace("-", "_"), value.strip('"')) for name, _, value in pairs]
+        return [(name.replace("-", "_"), value.strip('"')) for name, _equals, value in pairs]
 
     def module_parameters(self, module: str) -> dict[str, str]:
         """Give the parameters of a kernel module that is there."""
@@ -146,7 +146,7 @@ def is_switched_on(value: str) -> bool:
 
 def _fields(text: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return {name.strip(): value.strip() for name, _equals, value in pairs}
 
 
 def _number(text: str) -> int:

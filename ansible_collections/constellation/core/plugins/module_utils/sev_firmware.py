@@ -71,7 +71,7 @@ class SnpStatus:
         """
         if len(data) < _SNP_STATUS.size:
             raise SevDeviceError(f"expected a status of {_SNP_STATUS.size} bytes, got {len(data)}")
-        major, minor, state, rmp, build, _, guests, current, reported = _SNP_STATUS.unpack(data[: _SNP_STATUS.size])
+        major, minor, state, rmp, build, _mask, guests, current, reported = _SNP_STATUS.unpack(data[: _SNP_STATUS.size])
         return cls(
             version=(major, minor),
             build=build,
@@ -101,7 +101,7 @@ class SevFirmware:
         Raises:
             SevDeviceError: the device or the firmware refuses.
         """
-        major, minor, _, _, build, _ = _STATUS.unpack(self._ask(PLATFORM_STATUS, _STATUS.size))
+        major, minor, _state, _flags, build, _guests = _STATUS.unpack(self._ask(PLATFORM_STATUS, _STATUS.size))
         return f"{major}.{minor} build {build}"
 
     def snp_status(self) -> SnpStatus:

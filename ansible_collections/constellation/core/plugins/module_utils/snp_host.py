@@ -191,7 +191,7 @@ def _command_line(host: HostFiles) -> Finding:
         if value in values
     ]
     found = ", ".join(f"{text} ({reason})" for text, reason in bad) or "none of those"
-    fix = f"take {' '.join(text for text, _ in bad)} off the kernel's command line (the role snp_host does), boot again"
+    fix = f"take {' '.join(one[0] for one in bad)} off the kernel's command line (the role snp_host does), boot again"
     return _judged("kernel command line", "nothing that switches SNP off", found, fix, ok=not bad)
 
 

@@ -63,7 +63,7 @@ digests:
   contains:
     cpus: {description: Number of virtual processors., type: int, returned: always}
     cpu_model: {description: Their model., type: str, returned: always}
-    digest: {description: The launch digest, 96 hex digits., type: str, returned: always}
+    digest: {description: "The launch digest, 96 hex digits.", type: str, returned: always}
     signed:
       description: Whether the image's builder signed it. The builder is whom its nodes believe.
       type: bool

@@ -52,7 +52,7 @@ manifest:
     image: {description: Name and version of the image., type: str, returned: always}
     variant: {description: Platform that judges its machines., type: str, returned: always}
     measurements: {description: Registers by name., type: dict, returned: always}
-    launch_digests: {description: Launch digests, 96 hex digits each., type: list, elements: str, returned: always}
+    launch_digests: {description: "Launch digests, 96 hex digits each.", type: list, elements: str, returned: always}
     components: {description: Programs in it., type: list, elements: dict, returned: always}
     created: {description: 'When it was built (RFC 3339, UTC).', type: str, returned: always}
     stub: {description: Version of its systemd-stub., type: str, returned: always}
