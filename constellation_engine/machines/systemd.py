@@ -13,13 +13,10 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from constellation_engine.errors import MachineSpecError, ServiceManagerError
 from constellation_engine.whole_files import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 UNITS: Final = Path("/etc/systemd/system")
 RUNNING: Final = Path("/run/systemd/system")
@@ -27,6 +24,7 @@ RUNNING: Final = Path("/run/systemd/system")
 
 _PREFIX: Final = "constellation-guest-"
 _TIMEOUT: Final = 150.0  # seconds; more than the unit has to start
+_TAIL: Final = 800  # characters of what it says
 _PLAIN: Final = re.compile(r"/[\w./-]*")  # nothing that means something in a unit
 _TEXT: Final = """\
 # SPDX-FileCopyrightText: The Constellation authors
@@ -49,7 +47,8 @@ TimeoutStopSec=60
 KillMode=mixed
 UMask=0077
 CacheDirectory=constellation
-Environment=XDG_CACHE_HOME=/var/cache PYTHONDONTWRITEBYTECODE=1
+RuntimeDirectory=%N
+Environment=XDG_CACHE_HOME=/var/cache TMPDIR=%t/%N PYTHONDONTWRITEBYTECODE=1
 
 # Whoever breaks out of the guest into QEMU finds this and no more.
 CapabilityBoundingSet=
@@ -58,7 +57,6 @@ DeviceAllow=/dev/sev rw
 DevicePolicy=closed
 LockPersonality=yes
 NoNewPrivileges=yes
-PrivateTmp=yes
 ProtectControlGroups=yes
 ProtectHome=read-only
 ProtectKernelLogs=yes
@@ -167,20 +165,19 @@ class Systemd:
         self._control("disable", "--now", name)
 
     def _control(self, *arguments: str) -> None:
-        done = _systemctl(arguments)
+        done = _run("systemctl", "--no-ask-password", *arguments)
         if done.returncode:
             name = arguments[-1]
-            said = " ".join((done.stderr or done.stdout).split())[-500:]
-            raise ServiceManagerError(
-                f"systemctl {' '.join(arguments)} failed: {said}", hint=f"journalctl --unit {name} says why"
-            )
+            journal = _run("journalctl", "--unit", name, "--lines=6", "--output=cat", "--no-pager").stdout
+            said = " ".join((journal or done.stderr or done.stdout).split())[-_TAIL:]
+            hint = f"journalctl --unit {name} says all of it"
+            raise ServiceManagerError(f"systemctl {' '.join(arguments)} failed: {said}", hint=hint)
 
     def _says(self, *arguments: str) -> str:
-        return _systemctl(arguments).stdout.strip()
+        return _run("systemctl", "--no-ask-password", *arguments).stdout.strip()
 
 
-def _systemctl(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    command = ["systemctl", "--no-ask-password", *arguments]
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603 - every argument is ours
             command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""What cannot work about networks is said in a sentence that names the option; what can work is not complained about."""
+"""What cannot work about networks is said in sentences that name options; what can work is not complained about."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ PACKAGES: Final = (
     "systemd-sysv",
 )
 PROGRAMS: Final = ("debootstrap", "systemd-nspawn", "nsenter")
+REPOSITORY: Final = Path(__file__).parents[3]
 BOOT_TIMEOUT: Final = 60.0  # seconds; four are usual
 MAKE_TIMEOUT: Final = 1800.0  # seconds; one minute is usual
 
@@ -163,6 +165,11 @@ def booted(name: str, folder: Path, *options: str) -> Iterator[Host]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         stack.callback(_end, process)
         yield Host(name, _leader(process, share, log), share)
+
+
+def programs_of_this_machine() -> list[str]:
+    """Give options for a host that has the programs and the library of this machine, which a bare one would be given."""
+    return [f"--bind-ro={path}" for path in ("/usr", REPOSITORY, sys.base_prefix, sys.prefix)]
 
 
 def _leader(process: subprocess.Popen[bytes], share: Path, log: Path) -> int:
