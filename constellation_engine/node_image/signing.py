@@ -35,7 +35,7 @@ from constellation_engine.user_folders import config_folder
 from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 KEY_NAME: Final = "image.key"
@@ -153,6 +153,30 @@ def fingerprint(pem: bytes, source: str = "image key") -> str:
         ImageKeyError: it is no such key.
     """
     return ", ".join(fingerprints(pem, source))
+
+
+def joined_keys(images: Iterable[bytes]) -> bytes:
+    """Give the keys by which images of one cluster are judged, PEM: all that their nodes believe.
+
+    Args:
+        images: of each image whom its nodes believe, PEM.
+
+    Raises:
+        ImageKeyError: one is no such key, or nodes of two images have none in common: they would refuse each other.
+    """
+    keys: dict[str, bytes] = {}
+    seen: list[set[str]] = []
+    for pem in images:
+        names = fingerprints(pem)
+        if any(before.isdisjoint(names) for before in seen):
+            raise ImageKeyError(
+                "expected images whose nodes believe one key in common, got images of several builders",
+                hint="a key is rotated stage by stage, and images of neighbouring stages believe each other",
+            )
+        seen.append(set(names))
+        for name, key in zip(names, image_keys(pem), strict=True):
+            keys.setdefault(name, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return b"".join(keys.values())
 
 
 def sign_file(measurements: Path, key: ec.EllipticCurvePrivateKey) -> Path:

@@ -4,41 +4,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from constellation_engine.machines import machines
 from constellation_engine.node_image.targets import Profile
-from tests.collection.playing import COLLECTION
+from tests.collection.molecule.scenarios import scenario
 from tests.node_image.built_images import kept_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.collection.playing import Player
 
 MINUTES: Final = 60
-
-
-def scenario(play: Player, name: str, *, seconds: float) -> None:
-    """Run one."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["molecule", "test", "--scenario-name", name],
-        check=False,
-        cwd=COLLECTION,
-        env=play.environment | {"PATH": programs},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.key_rotation import Stage, check_step, go_to, stage_of
 from constellation_engine.node_image.signing import (
     fingerprints,
+    joined_keys,
     load_key,
     load_or_create_key,
     next_place,
@@ -123,6 +124,17 @@ def test_there_is_nothing_to_introduce_where_there_is_no_key(tmp_path: Path) -> 
 def test_a_private_key_names_all_whom_its_owner_believes(key: Path) -> None:
     go_to(key, Stage.INTRODUCED)
     assert read_public_key(key) == trusted_keys(key)
+
+
+def test_images_of_neighbouring_stages_go_together(key: Path) -> None:
+    believed = [trusted_keys(key)]
+    for stage in WAY:
+        go_to(key, stage)
+        believed.append(trusted_keys(key))
+    assert joined_keys([]) == b""
+    assert [len(fingerprints(joined_keys(pair))) for pair in pairwise(believed)] == [2, 2, 2]
+    with pytest.raises(ImageKeyError, match="several builders"):
+        joined_keys([believed[0], believed[-1]])
 
 
 def test_an_image_with_two_keys_is_verified_by_both_and_signed_by_either(tmp_path: Path) -> None:

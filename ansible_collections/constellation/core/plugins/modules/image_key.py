@@ -69,6 +69,11 @@ public_keys:
   description: Whose signatures new images believe, PEM. Empty in check mode where there is no key yet.
   type: str
   returned: always
+files:
+  description: Files with private keys that are there, to be kept in an escrow. In check mode, those before.
+  type: list
+  elements: str
+  returned: always
 fingerprints:
   description: SHA-256 of each public key, the signing one first, 64 hex digits.
   type: list
@@ -88,7 +93,13 @@ from ansible_collections.constellation.core.plugins.module_utils.told import tol
 def keep(module: AnsibleModule) -> dict[str, Any]:
     """Make the key, go to the stage, and write the public halves."""
     from constellation_engine.node_image.key_rotation import stage_of
-    from constellation_engine.node_image.signing import fingerprints, load_or_create_key, trusted_keys
+    from constellation_engine.node_image.signing import (
+        fingerprints,
+        load_or_create_key,
+        next_place,
+        previous_place,
+        trusted_keys,
+    )
 
     path = Path(module.params["path"])
     there = path.exists() or path.is_symlink()
@@ -102,6 +113,7 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
         "stage": stage,
         "public_keys": keys.decode("ascii"),
         "fingerprints": list(fingerprints(keys)) if keys else [],
+        "files": [str(one) for one in (path, next_place(path), previous_place(path)) if one.exists()],
         "diff": [{"before": before, "after": f"{path}: {stage}\n"}],
     }
     if module.params["public_key"] is not None:

@@ -17,7 +17,7 @@ description:
     seconds. The last five that were accepted are in the history of the cluster.
   - Give the document, or what it is written from, or the number of an earlier version.
 author:
-  - The Constellation authors
+  - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
   - constellation.core.attributes
   - constellation.core.workspace.choice
@@ -31,7 +31,8 @@ options:
   images:
     description:
       - Node images that machines may boot, one of several - each a folder, or the name of an image of the host that
-        runs the task. All of them are signed by one key. What the cluster demands beside them stays.
+        runs the task. Their nodes believe one key in common; while a key is rotated, see
+        M(constellation.core.image_key), there may be another one. What the cluster demands beside them stays.
     type: list
     elements: str
   policies:
@@ -172,17 +173,21 @@ def _wanted(module: AnsibleModule, there: StoredJoinConfig, known: Sequence[Revi
 
 def _written(module: AnsibleModule, there: StoredJoinConfig) -> str:
     from constellation_core.join_config import ControlPlanes, JoinConfig
+    from constellation_engine.errors import ImageKeyError
     from constellation_engine.node_image.choosing import named_image
+    from constellation_engine.node_image.signing import joined_keys
 
     found = [named_image(name) for name in module.params["images"] or ()]
-    keys = {key.decode("ascii") for one in found if (key := one.public_key()) is not None}
-    if len(keys) > 1:
+    keys = [key for one in found if (key := one.public_key()) is not None]
+    try:
+        believed = joined_keys(keys)
+    except ImageKeyError:
         refuse(module, "images", "images that one key signed", module.params["images"])
     variants = {one.build.variant for one in found}
     known = _parsed(there)
     asked: dict[str, Any] = {"max": module.params["max_control_planes"], "approval": module.params["approval"]}
     return JoinConfig(
-        image_key=next(iter(keys), ""),
+        image_key=believed.decode("ascii"),
         images=tuple(one.signed for one in found),
         rest={variant: rest for variant, rest in known.rest.items() if variant in variants} if known else {},
         explicit=tuple(read_policies(module)),
