@@ -168,7 +168,7 @@ def booted(name: str, folder: Path, *options: str) -> Iterator[Host]:
 
 
 def programs_of_this_machine() -> list[str]:
-    """Give options for a host that has the programs and the library of this machine, which a bare one would be given."""
+    """Give options for a host with the programs and the library of this machine; a bare one would be given them."""
     return [f"--bind-ro={path}" for path in ("/usr", REPOSITORY, sys.base_prefix, sys.prefix)]
 
 
