@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,8 @@ def main(names: list[str]) -> int:
     write_bootstrap(KEPT, Path(os.environ.get("UV") or REPOSITORY / ".tools" / "bin" / "uv"))
     copy = copy_collection(KEPT, kept=OUTPUT)
     _make_apart(KEPT)
-    return sum(not passes(name, copy) for name in names or CHECKS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return sum(not passed for passed in pool.map(lambda name: passes(name, copy), names or CHECKS))
 
 
 def passes(name: str, copy: Path) -> bool:

@@ -56,7 +56,7 @@ def claimed_broken(played: Played) -> list[str]:
 def test_another_tool_finds_what_the_role_claims(play: Player, host: Host) -> None:
     before = role(play, host, "verify")
     assert before.failed == {"machine": 1}
-    assert {"net.ipv4.conf.all.send_redirects", "dccp"} <= set(claimed_broken(before))
+    assert {"net.ipv4.conf.all.send_redirects", "dccp"} <= set(claimed_broken(before)), before.text
 
     assert role(play, host, check=True).changed["machine"] > 0
     assert host.read(NETWORK) == ""

@@ -63,3 +63,12 @@ def test_a_role_gathers_no_facts_of_all_kinds(role: str) -> None:
 def test_a_playbook_gathers_no_facts(playbook: Path) -> None:
     plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
     assert all(play.get("gather_facts") is False for play in plays if "hosts" in play)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_readme_of_a_role_says_what_it_is_and_needs(role: str) -> None:
+    text = (COLLECTION / "roles" / role / "README.md").read_text(encoding="utf-8")
+    main = entry_points(role)["main"]
+    required = [name for name, option in main.get("options", {}).items() if option.get("required")]
+    assert text.startswith(f"# {role}\n\n{main['short_description']}.\n")
+    assert all(f"`{name}`" in text for name in required)

@@ -39,7 +39,9 @@ def tarball(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("installed")
     player = Player(tmp_path_factory.mktemp("home"))
-    done = player.run("ansible-galaxy", "collection", "install", str(tarball), "--offline", "-p", str(place))
+    only_there = {**player.environment, "ANSIBLE_COLLECTIONS_PATH": str(place)}
+    arguments = ("collection", "install", str(tarball), "--offline", "--force", "-p", str(place))
+    done = player.run("ansible-galaxy", *arguments, environment=only_there)
     assert done.returncode == 0, done.stdout
     return place
 
