@@ -26,7 +26,7 @@ AMD = FakeAmd()
 MACHINE = AMD.machine(Product.MILAN)
 CHIP = Chip(Product.MILAN, MACHINE.chip_id, Product.MILAN.pack_tcb(MACHINE.tcb))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-OPTIONS = {"product": "Milan", "chip_id": "ab" * 64, "reported_tcb": "04000000000018db"}
+OPTIONS: dict[str, Any] = {"product": "Milan", "chip_id": "ab" * 64, "reported_tcb": "04000000000018db"}
 
 
 def fetch(service: FakeKds, folder: Path, chip: Chip = CHIP) -> None:

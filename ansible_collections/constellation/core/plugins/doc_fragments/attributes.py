@@ -51,3 +51,9 @@ attributes:
     membership:
       - constellation.core.all
 """
+
+    # Of a module that runs where nothing was installed.
+    BARE_INFO = INFO.replace(
+        "constellation-kubernetes[engine] on the host that runs the task",
+        "Python 3.9 or newer on the host that runs the task, and no library",
+    )

@@ -18,9 +18,7 @@ description:
 author:
   - The Constellation authors (@constellation-kubernetes)
 extends_documentation_fragment:
-  - constellation.core.attributes.info
-requirements:
-  - Python 3.9 or newer on the host, and no library
+  - constellation.core.attributes.bare_info
 options:
   memory:
     description: MiB of memory that the host must have.
