@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.cluster.join_config import says_the_same
 from constellation_engine.errors import ClusterError, ObjectNotFoundError
 from constellation_engine.local_cluster.machines import places_of
 from constellation_engine.local_cluster.observation import MISSING, observe, observe_machines
@@ -185,6 +184,8 @@ def _plan_change(workspace: Workspace, desired: DesiredCluster, spec: ClusterSpe
 
 def _with_settings(plan: Plan, workspace: Workspace, desired: DesiredCluster, seen: Observation) -> Plan:
     """Add what is asked for besides machines, where it differs."""
+    from constellation_engine.cluster.join_config import says_the_same  # noqa: PLC0415 - it loads much
+
     before, after = dict(plan.before), dict(plan.after)
     settings = read_settings(workspace)
     wanted = desired.settings(settings)
@@ -227,7 +228,7 @@ def _write_down(workspace: Workspace, desired: DesiredCluster) -> None:
 
 def _put_join_config(workspace: Workspace, report: Callable[[str], None]) -> None:
     from constellation_engine.cluster.client import api_client  # noqa: PLC0415 - as above
-    from constellation_engine.cluster.join_config import put, show  # noqa: PLC0415
+    from constellation_engine.cluster.join_config import put, says_the_same, show  # noqa: PLC0415
 
     wanted = join_config(workspace).to_yaml()
     with api_client(workspace.kubeconfig) as client:
