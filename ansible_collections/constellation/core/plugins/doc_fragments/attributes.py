@@ -53,7 +53,24 @@ attributes:
 """
 
     # Of a module that runs where nothing was installed.
-    BARE_INFO = INFO.replace(
-        "constellation-kubernetes[engine] on the host that runs the task",
-        "Python 3.9 or newer on the host that runs the task, and no library",
-    )
+    BARE_INFO = r"""
+options: {}
+requirements:
+  - Python 3.9 or newer on the host that runs the task, and no library
+attributes:
+  check_mode:
+    description: Only looks, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what changes, in diff mode.
+    support: N/A
+    details: It changes nothing.
+  idempotent:
+    description: Changes nothing when it is run again.
+    support: full
+  action_group:
+    description: Use C(group/constellation.core.all) in C(module_defaults) to set options of all modules.
+    support: full
+    membership:
+      - constellation.core.all
+"""
