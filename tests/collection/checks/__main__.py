@@ -10,6 +10,7 @@ run takes what ansible-test needs from PyPI; later ones use no network. What a c
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -36,10 +37,11 @@ OUTPUT: Final = "tests/output"  # ansible-test keeps the environment of unit tes
 def main(names: list[str]) -> int:
     """Run the checks of these names, or all; the number of those that fail is the answer."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    write_bootstrap(KEPT, Path(os.environ.get("UV") or REPOSITORY / ".tools" / "bin" / "uv"))
-    copy = copy_collection(KEPT, kept=OUTPUT)
-    _make_apart(KEPT)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with (KEPT / "lock").open("w") as lock, ThreadPoolExecutor(os.cpu_count()) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs have one copy
+        write_bootstrap(KEPT, Path(os.environ.get("UV") or REPOSITORY / ".tools" / "bin" / "uv"))
+        copy = copy_collection(KEPT, kept=OUTPUT)
+        _make_apart(KEPT)
         return sum(not passed for passed in pool.map(lambda name: passes(name, copy), names or CHECKS))
 
 
