@@ -13,6 +13,7 @@ import pytest
 from attestation.variant import Variant
 from constellation_engine.errors import NodeImageError
 from constellation_engine.machines import Machine, MachineState, SevSnp
+from constellation_engine.machines.systemd import RUNNING
 from constellation_engine.node_image.choosing import local_image
 from constellation_engine.node_image.guest_platform import platform_of
 from constellation_engine.node_image.image_folder import ImageFile
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RunGuest = Callable[..., dict[str, Any]]
+NO_SYSTEMD = pytest.mark.skipif(RUNNING.is_dir(), reason="this machine has systemd")
 SNP_METADATA = {"uid": "c0ffee", "role": "worker", "node_group": "workers"}
 
 
@@ -115,6 +117,7 @@ def test_the_launch_of_an_snp_guest_carries_its_role(tmp_path: Path) -> None:
         ({"cpu_model": "486"}, "cpu_model"),
         ({"metadata": {"network": []}}, "network"),
         ({"supervisor": "init"}, "supervisor"),
+        pytest.param({"supervisor": "systemd"}, "Expected systemd", marks=NO_SYSTEMD),
     ],
 )
 def test_what_is_wrong_with_options_is_named(options: dict[str, Any], said: str, guest: RunGuest) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +44,20 @@ def test_what_is_wrong_with_options_is_named(arguments: dict[str, Any], said: st
     assert said in answer["msg"]
 
 
+PARTS = ("host_files", "sev_firmware", "snp_host")
+
+
+@pytest.mark.parametrize("path", [*(f"module_utils/{name}.py" for name in PARTS), "modules/snp_host_info.py"])
+def test_old_python_reads_it(path: str) -> None:
+    text = (REPOSITORY / "ansible_collections/constellation/core/plugins" / path).read_text()
+    ast.parse(text, feature_version=(3, 9))
+    assert "slots=" not in text  # dataclasses have them from 3.10 on
+
+
 def test_its_parts_need_nothing_but_python(tmp_path: Path) -> None:
     """A bare host gets no packages: what the module imports must be there with Python alone."""
-    names = ("host_files", "sev_firmware", "snp_host")
     place = "ansible_collections.constellation.core.plugins.module_utils"
     program = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); " + "; ".join(
-        f"import {place}.{name}" for name in names
+        f"import {place}.{name}" for name in PARTS
     )
     subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True, cwd=tmp_path)
