@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ansible_collections.constellation.core.plugins.module_utils.snp_host import certificate_files
+from tests.collection.snp_host.described_hosts import CHIP, REPORTED_TCB
+
 if TYPE_CHECKING:
     from tests.collection.hosts.bed import Host
     from tests.collection.playing import Player
@@ -70,3 +73,19 @@ def test_where_a_step_fails_the_host_is_as_it_was(play: Player, inventory: Path,
     assert "the host is as it was" in played.text
     assert grub.read(MODPROBE) == "before\n"
     assert grub.run("test", "-e", GRUB).returncode == 1
+
+
+def test_certificates_that_the_controller_keeps_come_to_the_host(
+    play: Player, inventory: Path, hypervisor: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    cache = play.home / ".cache/constellation/certificates/hypervisor-0"
+    cache.mkdir(parents=True)
+    for name in certificate_files("Milan", REPORTED_TCB):
+        (cache / name).write_text(name)
+    host = {"product": "Milan", "chip_ids": [CHIP.hex()], "reported_tcb": REPORTED_TCB.hex()}
+    fetch = {"ansible.builtin.include_role": {"name": "constellation.core.snp_host", "tasks_from": "certificates"}}
+    variables = {"snp_host_before": host, "snp_host_kds": "http://127.0.0.1:1"}
+    played = play([fetch], inventory=inventory, variables=variables)
+    assert played.status == 0, played.text
+    assert hypervisor.read("/var/lib/constellation/certificates/milan-chain.pem") == "milan-chain.pem"
