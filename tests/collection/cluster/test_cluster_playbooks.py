@@ -135,7 +135,7 @@ def test_no_secret_is_shown_however_much_is_asked(play: Player, tmp_path: Path) 
     key = base64.b64encode(b"-----BEGIN EC PRIVATE KEY----- hush").decode()
     workspace.initialised(bytes(32), KUBECONFIG.replace("KEY", key).encode())
     place = str(workspace.folder)
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"constellation.core.cluster": {"workspace": place}, "check_mode": True, "register": "one"},
         {"constellation.core.cluster_info": {"workspace": place, "timeout": 1}, "register": "two"},
         {"constellation.core.kubeconfig": {"workspace": place, "path": str(tmp_path / "config")}, "register": "three"},
