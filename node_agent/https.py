@@ -94,7 +94,7 @@ class Connection:
     """One connection; requests come one after the other."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, who: str, hint: str
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, who: str, hint: str = ""
     ) -> None:
         self._reader = reader
         self._writer = writer
