@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""The baseline's node: kubeadm as everybody uses it, in a machine of ours. The debug image's shell gets it typed.
+"""The baseline's node: kubeadm as everybody uses it, in a machine of ours. It lies on the config drive.
 
     python3 plain_node.py NAME ADDRESS FIRST VERSION      FIRST: address of the control plane
 
 Same firmware, kernel, programs and container images as in our nodes; what is left out is what we add: the encrypted
-disk, the mesh, evidence, our services, and the settings of Kubernetes that we harden. No agent runs.
+disk, the mesh, evidence, our services, and the settings of Kubernetes that we harden. Nobody tells the
+agent who the machine is, so it waits.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pyroute2 import IPRoute  # type: ignore[import-untyped]
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
 
 from node_agent.container_store import seed
+from node_agent.evidence_runtime import write_evidence_runtime
 
 TOKEN: Final = "abcdef.0123456789abcdef"  # of a cluster that lives for ten minutes
 DISK: Final = "/dev/disk/by-id/virtio-constellation-state"
@@ -34,6 +36,7 @@ PATIENT: Final = dict.fromkeys(
     ("controlPlaneComponentHealthCheck", "discovery", "kubeletHealthCheck", "kubernetesAPICall", "tlsBootstrap"),
     "20m0s",
 )
+BEGUN: Final = "plain kubeadm: begun"
 BEGIN, END = "-- kubeconfig --", "-- end --"
 
 
@@ -42,11 +45,14 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
+def wait_for_boot() -> None:
+    """Wait until everything runs but the agent."""
+    with suppress(subprocess.CalledProcessError):  # something failed
+        run("systemctl", "is-system-running", "--wait")
+
+
 def mount_disk() -> None:
     """Give Kubernetes a plain file system."""
-    run("systemctl", "mask", "--runtime", "--now", "constellation-node-agent.service")
-    with suppress(subprocess.CalledProcessError):  # the agent may have begun to encrypt it
-        run("cryptsetup", "close", "constellation-state")
     run("mkfs.ext4", "-q", "-F", DISK)
     STATE.mkdir(exist_ok=True)
     run("mount", DISK, str(STATE))
@@ -129,10 +135,13 @@ def join_documents(name: str, address: IPv4Address, first: IPv4Address) -> list[
 
 def main(name: str, own: str, control_plane: str, version: str) -> None:
     """Become a node."""
+    print(BEGUN, flush=True)
     address, first = IPv4Address(own), IPv4Address(control_plane)
+    wait_for_boot()
     mount_disk()
     configure_network(address)
     seed()
+    write_evidence_runtime()  # containerd's configuration names it
     run("systemctl", "start", "containerd")
     is_first = address == first
     documents = init_documents(name, address, version) if is_first else join_documents(name, address, first)
