@@ -24,14 +24,14 @@ from pyroute2 import IPRoute  # type: ignore[import-untyped]
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
 
 from node_agent.container_store import seed
+from node_agent.disk.file_system import BINDS
 from node_agent.evidence_runtime import write_evidence_runtime
+from node_agent.kubernetes.paths import CONTAINERD_SOCKET, VOLUME_PLUGINS
+from node_agent.network.pod_network import FOLDER, LEASES, allow_forwarding
 
 TOKEN: Final = "abcdef.0123456789abcdef"  # of a cluster that lives for ten minutes
 DISK: Final = "/dev/disk/by-id/virtio-constellation-state"
 STATE: Final = Path("/run/state")
-FOLDERS: Final = ("etc/kubernetes", "var/lib/containerd", "var/lib/etcd", "var/lib/kubelet", "var/log")
-SOCKET: Final = "unix:///run/containerd/containerd.sock"
-VOLUME_PLUGINS: Final = "/var/lib/kubelet/volume-plugins"  # the default is on the root, which nobody can write to
 PATIENT: Final = dict.fromkeys(
     ("controlPlaneComponentHealthCheck", "discovery", "kubeletHealthCheck", "kubernetesAPICall", "tlsBootstrap"),
     "20m0s",
@@ -56,10 +56,11 @@ def mount_disk() -> None:
     run("mkfs.ext4", "-q", "-F", DISK)
     STATE.mkdir(exist_ok=True)
     run("mount", DISK, str(STATE))
-    for folder in FOLDERS:
-        (STATE / folder).mkdir(parents=True)
-        Path("/", folder).mkdir(parents=True, exist_ok=True)
-        run("mount", "--bind", str(STATE / folder), f"/{folder}")
+    for folder in BINDS:
+        source = STATE / folder.relative_to("/")
+        source.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        run("mount", "--bind", str(source), str(folder))
 
 
 def configure_network(address: IPv4Address) -> None:
@@ -72,12 +73,11 @@ def configure_network(address: IPv4Address) -> None:
                 route.addr("add", index=index, address=own, prefixlen=24)
         with suppress(NetlinkError):
             route.route("add", dst="0.0.0.0/0", gateway="10.0.2.2")
-    for setting in ("ipv4/ip_forward", "bridge/bridge-nf-call-iptables"):
-        Path("/proc/sys/net", setting).write_text("1")
+    allow_forwarding()
     pods = f"10.244.{int(address) & 0xFF}.0/24"
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False}
-    plugin = {**bridge, "ipam": {"type": "host-local", "ranges": [[{"subnet": pods}]], "dataDir": "/run/cni/networks"}}
-    place = Path("/run/cni/net.d/10-plain.conflist")
+    plugin = {**bridge, "ipam": {"type": "host-local", "ranges": [[{"subnet": pods}]], "dataDir": LEASES}}
+    place = FOLDER / "10-plain.conflist"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"cniVersion": "1.0.0", "name": "plain", "plugins": [plugin]}))
 
@@ -86,7 +86,7 @@ def registration(name: str, address: IPv4Address) -> dict[str, object]:
     """What both commands of kubeadm are told of a node."""
     return {
         "name": name,
-        "criSocket": SOCKET,
+        "criSocket": CONTAINERD_SOCKET,
         "imagePullPolicy": "Never",
         "kubeletExtraArgs": [{"name": "node-ip", "value": str(address)}],
     }

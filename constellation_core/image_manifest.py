@@ -122,9 +122,9 @@ class ImageManifest:
             stub=fields.text("stub", _STUB, "a version"),
         )
 
-    def to_document(self) -> bytes:
-        """Write the document; `from_document` reads the same record back."""
-        record = {
+    def to_record(self) -> dict[str, Any]:
+        """Give plain data, as the document has it."""
+        return {
             "version": MANIFEST_VERSION,
             "image": self.image,
             "variant": self.variant.value,
@@ -134,7 +134,10 @@ class ImageManifest:
             "created": self.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "stub": self.stub,
         }
-        return json.dumps(record, indent=2).encode("ascii") + b"\n"
+
+    def to_document(self) -> bytes:
+        """Write the document; `from_document` reads the same record back."""
+        return json.dumps(self.to_record(), indent=2).encode("ascii") + b"\n"
 
     @property
     def is_for_secrets(self) -> bool:

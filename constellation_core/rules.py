@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from constellation_core.networks import DEFAULT_MESH_NETWORK, POD_PREFIXES, PREFIXES, SERVICE_PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 CONTROL_PLANES: Final = (1, 3, 5)
 """How many there may be: an even number of etcd members survives no more than one fewer."""
@@ -55,6 +55,7 @@ CLUSTER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 KUBERNETES_VERSION: Final = re.compile(r"v?(\d{1,3}\.\d{1,3}\.\d{1,3})", re.ASCII)
 _BASE64: Final = re.compile(r"\s*[A-Za-z0-9+/]+={0,2}\s*")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_REGISTER: Final = re.compile(r"[0-9]|1[0-9]|2[0-3]|mrtd|rtmr[0-3]")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _MAX_PORT: Final = 65535
 
@@ -167,6 +168,11 @@ def json_object(text: str) -> str | None:
 def duration(text: str) -> str | None:
     """Judge a duration, as Go writes them."""
     return "a duration such as 1h30m" if _duration(text) <= timedelta() else None
+
+
+def register_names(names: Iterable[str]) -> str | None:
+    """Judge names of registers, of a TPM and of TDX."""
+    return None if all(map(_REGISTER.fullmatch, names)) else "registers 0 to 23, mrtd, rtmr0 to rtmr3"
 
 
 def host(text: str) -> str | None:

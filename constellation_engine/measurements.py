@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attestation.policy_fields import Register
+from constellation_core import rules
 from constellation_core.errors import ConfigError
 
-_NAME: Final = re.compile(r"[0-9]|1[0-9]|2[0-3]|mrtd|rtmr[0-3]")
 _VALUE: Final = re.compile(r"[0-9a-fA-F]{64}|[0-9a-fA-F]{96}")
 
 
@@ -67,7 +67,7 @@ def shown(registers: Mapping[str, Register]) -> dict[str, dict[str, Any]]:
 
 
 def _register(name: str, entry: object) -> Register:
-    if not _NAME.fullmatch(name):
+    if rules.register_names([name]):
         raise ConfigError(f"measurements: expected registers 0 to 23, mrtd or rtmr0 to rtmr3, got {name!r:.40}")
     value = entry.get("expected") if isinstance(entry, Mapping) else entry
     if not isinstance(value, str) or not _VALUE.fullmatch(value):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a `join-config`: from a file, or from the cluster, which may have none."""
+"""Reading the file of a `join-config`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from constellation_cli.files import display_name, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from lightkube import Client
-
-    from constellation_engine.cluster.join_config import StoredJoinConfig
 
 
 def read_text(path: Path) -> str:
@@ -29,18 +25,3 @@ def read_text(path: Path) -> str:
         return read_file(path, limit=MAX_SIZE).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CommandError(f"{display_name(path)} is no UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def stored(client: Client) -> StoredJoinConfig:
-    """Read what the cluster has now; without text and version where it has none.
-
-    Raises:
-        ClusterError: the API server refuses, or does not answer.
-    """
-    from constellation_engine.cluster.join_config import StoredJoinConfig, show
-    from constellation_engine.errors import ObjectNotFoundError
-
-    try:
-        return show(client)
-    except ObjectNotFoundError:
-        return StoredJoinConfig("", "")

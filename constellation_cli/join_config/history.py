@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from constellation_cli.api_server import DEFAULT_TIMEOUT, Kubeconfig, Timeout
 from constellation_cli.join_config.description import SHOWN_DIGITS, VERSION, describe, summarise
-from constellation_cli.join_config.file import stored
 from constellation_cli.output import Output, OutputFormat, Table, emit
 from constellation_cli.times import show_time
 
@@ -37,7 +36,7 @@ def show_history(
     The digest begins as in the events of the join service. `join-config show --revision` prints a version.
     """
     from constellation_cli.api_server import api_server
-    from constellation_engine.cluster.join_config import history
+    from constellation_engine.cluster.join_config import history, stored
 
     with api_server(kubeconfig, timeout) as server, server.answering() as client:
         revisions = history(client)

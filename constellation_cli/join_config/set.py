@@ -13,7 +13,7 @@ from constellation_cli.api_server import DEFAULT_TIMEOUT, Kubeconfig, Timeout
 from constellation_cli.errors import ExitStatus
 from constellation_cli.join_config.change import show_change
 from constellation_cli.join_config.difference import show_difference
-from constellation_cli.join_config.file import read_text, stored
+from constellation_cli.join_config.file import read_text
 from constellation_cli.output import Output, OutputFormat
 from constellation_cli.terminal import say
 
@@ -43,7 +43,7 @@ def set_config(
     """
     from constellation_cli.api_server import api_server
     from constellation_core.join_config import JoinConfig
-    from constellation_engine.cluster.join_config import put
+    from constellation_engine.cluster.join_config import put, stored
 
     text = read_text(file)
     JoinConfig.from_yaml(text)

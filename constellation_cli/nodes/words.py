@@ -58,16 +58,7 @@ Identity: TypeAlias = Annotated[
 
 def describe_request(request: JoinRequest) -> dict[str, Any]:
     """Give a request as plain data."""
-    return {
-        "name": request.name,
-        "role": request.role.value,
-        "variant": request.variant,
-        "identity": request.identity,
-        "disk": request.disk,
-        "decision": request.decision.value,
-        "phase": request.phase,
-        "requested_at": show_time(request.requested_at),
-    }
+    return request.to_mapping() | {"requested_at": show_time(request.requested_at)}
 
 
 def request_row(request: JoinRequest) -> tuple[str, ...]:

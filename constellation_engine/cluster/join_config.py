@@ -62,6 +62,18 @@ def show(client: Client) -> StoredJoinConfig:
     return StoredJoinConfig((found.data or {}).get(DATA_KEY, ""), metadata.resourceVersion or "")
 
 
+def stored(client: Client) -> StoredJoinConfig:
+    """Read what the cluster has now; without text and version where it has none.
+
+    Raises:
+        ClusterError: the API server refuses, or does not answer.
+    """
+    try:
+        return show(client)
+    except ObjectNotFoundError:
+        return StoredJoinConfig("", "")
+
+
 def put(client: Client, text: str, *, seen: str | None = None) -> Revision:
     """Change what machines may join, and write history.
 
@@ -80,10 +92,7 @@ def put(client: Client, text: str, *, seen: str | None = None) -> Revision:
         ClusterError: the API server refuses, or does not answer.
     """
     JoinConfig.from_yaml(text)
-    try:
-        current = show(client)
-    except ObjectNotFoundError:
-        current = StoredJoinConfig("", "")
+    current = stored(client)
     if seen is not None and seen != current.version:
         raise ConflictError("join-config: somebody else changed it", hint="show it again, then repeat the change")
     _record_if_usable(client, current)

@@ -64,6 +64,19 @@ class JoinRequest:
     requested_at: datetime | None
     version: str
 
+    def to_mapping(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {
+            "name": self.name,
+            "role": self.role.value,
+            "variant": self.variant,
+            "identity": self.identity,
+            "disk": self.disk,
+            "decision": self.decision.value,
+            "phase": self.phase,
+            "requested_at": self.requested_at.isoformat() if self.requested_at is not None else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:

@@ -11,16 +11,14 @@ from constellation_engine.cluster.client import api_client
 from constellation_engine.cluster.nodes import node_records
 from constellation_engine.errors import EngineError
 from constellation_engine.inventory.host import Host, Inventory
-from constellation_engine.local_cluster.machines import LOOPBACK, Place, places
+from constellation_engine.local_cluster.observation import observe_machines
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
-from constellation_engine.machines import machines
 
 if TYPE_CHECKING:
+    from constellation_engine.local_cluster.observation import ObservedMachine
     from constellation_engine.local_cluster.workspace import Workspace
-    from constellation_engine.machines import Machine
 
 PATIENCE: Final = 5.0  # seconds for the API server: a list of hosts shall not wait for long
-MISSING: Final = "missing"
 
 
 def inventory_of_workspace(workspace: Workspace, *, ask: bool = True, patience: float = PATIENCE) -> Inventory:
@@ -37,25 +35,23 @@ def inventory_of_workspace(workspace: Workspace, *, ask: bool = True, patience: 
     Raises:
         MachineError: the description of a machine is damaged.
     """
-    there = {machine.name: machine for machine in machines(workspace.machines)}
     attested, gaps = _attested(workspace, patience) if ask and workspace.kubeconfig.exists() else (frozenset(), ())
-    hosts = [_host(workspace, place, there.get(place.name), attested) for place in places(workspace)]
+    hosts = [_host(workspace, machine, attested) for machine in observe_machines(workspace).machines]
     return Inventory(tuple(hosts), gaps)
 
 
-def _host(workspace: Workspace, place: Place, machine: Machine | None, attested: frozenset[str]) -> Host:
+def _host(workspace: Workspace, machine: ObservedMachine, attested: frozenset[str]) -> Host:
     spec = workspace.state.spec
-    forwards = machine.spec.forwards if machine is not None else ()
     return Host(
-        name=place.name,
-        role=place.role,
+        name=machine.name,
+        role=machine.role,
         cluster=spec.name,
         workspace=str(workspace.folder),
         image=spec.image.name,
-        state=machine.status().state.value if machine is not None else MISSING,
-        address=str(place.address),
-        endpoints={forward.name: f"{LOOPBACK}:{forward.host_port}" for forward in forwards},
-        attested=place.name in attested,
+        state=machine.state,
+        address=machine.address,
+        endpoints=machine.endpoints,
+        attested=machine.name in attested,
     )
 
 

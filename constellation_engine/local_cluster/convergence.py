@@ -20,7 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from constellation_engine.errors import ClusterError, ObjectNotFoundError
+from constellation_engine.errors import ClusterError
+from constellation_engine.local_cluster.desired import OF_SETTINGS
 from constellation_engine.local_cluster.machines import places_of
 from constellation_engine.local_cluster.observation import MISSING, observe, observe_machines
 from constellation_engine.local_cluster.phase import Phase
@@ -189,7 +190,7 @@ def _with_settings(plan: Plan, workspace: Workspace, desired: DesiredCluster, se
     before, after = dict(plan.before), dict(plan.after)
     settings = read_settings(workspace)
     wanted = desired.settings(settings)
-    for name in ("certificate_sans", "service_network", "pod_network"):
+    for name in OF_SETTINGS:
         if getattr(settings, name) != getattr(wanted, name):
             before[name], after[name] = str(getattr(settings, name)), str(getattr(wanted, name))
     if desired.master_secret not in (None, workspace.master_secret()):
@@ -228,14 +229,10 @@ def _write_down(workspace: Workspace, desired: DesiredCluster) -> None:
 
 def _put_join_config(workspace: Workspace, report: Callable[[str], None]) -> None:
     from constellation_engine.cluster.client import api_client  # noqa: PLC0415 - as above
-    from constellation_engine.cluster.join_config import put, says_the_same, show  # noqa: PLC0415
+    from constellation_engine.cluster.join_config import put, says_the_same, stored  # noqa: PLC0415
 
     wanted = join_config(workspace).to_yaml()
     with api_client(workspace.kubeconfig) as client:
-        try:
-            there = show(client).text
-        except ObjectNotFoundError:
-            there = ""
-        if not says_the_same(there, wanted):
+        if not says_the_same(stored(client).text, wanted):
             report("join-config: the cluster has another one")
             put(client, wanted)

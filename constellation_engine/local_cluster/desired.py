@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster.workspace import Workspace
 
 _OF_SPEC: Final = tuple(one.name for one in fields(ClusterSpec))
-_OF_SETTINGS: Final = ("certificate_sans", "service_network", "pod_network")
+OF_SETTINGS: Final = ("certificate_sans", "service_network", "pod_network")
 _ANOTHER: Final = "a cluster keeps it for life: remove the cluster first, or name another workspace"
 
 
@@ -87,7 +87,7 @@ class DesiredCluster:
 
     def settings(self, there: ClusterSettings) -> ClusterSettings:
         """Give the settings, without the join-config, which may need the image."""
-        return replace(there, **self._given(_OF_SETTINGS))
+        return replace(there, **self._given(OF_SETTINGS))
 
     def require_possible(self, workspace: Workspace | None) -> None:
         """See that the cluster can become what is asked for.
@@ -142,7 +142,7 @@ class DesiredCluster:
             settings = read_settings(workspace)
             differing |= {
                 name: (getattr(settings, name), value)
-                for name, value in self._given(_OF_SETTINGS).items()
+                for name, value in self._given(OF_SETTINGS).items()
                 if getattr(settings, name) != value
             }
             if self.master_secret not in (None, workspace.master_secret()):

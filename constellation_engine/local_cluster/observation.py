@@ -19,7 +19,7 @@ from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.machines import Machine, MachineState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lightkube import Client
 
@@ -100,28 +100,39 @@ class Observation:
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that is not as it should be, for people."""
-        return (*self._of_machines(), *self.of_cluster)
+        unfinished = (f"not done yet: {', '.join(self.left)}",) if self.left else ()
+        return (*self.of_machines, *unfinished, *self.of_cluster)
+
+    @property
+    def of_machines(self) -> tuple[str, ...]:
+        """What is wrong with the machines."""
+        broken = [f"{machine.name} is {machine}" for machine in self.machines if not machine.runs]
+        return (*broken, *(f"{name} is not wanted any more" for name in self.unwanted))
 
     @property
     def of_cluster(self) -> tuple[str, ...]:
         """What is wrong with the cluster itself, beside its machines."""
         return tuple(self._of_cluster())
 
-    def _of_machines(self) -> Iterator[str]:
-        yield from (f"{machine.name} is {machine}" for machine in self.machines if not machine.runs)
-        yield from (f"{name} is not wanted any more" for name in self.unwanted)
-        if self.left:
-            yield f"not done yet: {', '.join(self.left)}"
-
     def _of_cluster(self) -> Iterator[str]:
         if self.silence:
             yield self.silence
         if self.status is not None:
-            there = {node.name for node in self.status.nodes}
-            yield from (f"{machine.name} is no node" for machine in self.machines if machine.name not in there)
-            for one in self.status.conditions():
-                if not one.holds and one.name not in _NOT_OURS:
-                    yield f"{one.name}: {one.missing}"
+            yield from problems_of(self.status, [machine.name for machine in self.machines])
+
+
+def problems_of(status: ClusterStatus, names: Sequence[str]) -> Iterator[str]:
+    """Say what is wrong with a local cluster by the word of its API server.
+
+    Args:
+        status: what it says.
+        names: of the machines that the cluster shall have.
+    """
+    there = {node.name for node in status.nodes}
+    yield from (f"{name} is no node" for name in names if name not in there)
+    for one in status.conditions():
+        if not one.holds and one.name not in _NOT_OURS:
+            yield f"{one.name}: {one.missing}"
 
 
 def observe(workspace: Workspace, *, patience: float = PATIENCE) -> Observation:
@@ -165,6 +176,7 @@ def _machine(workspace: Workspace, place: Place) -> ObservedMachine:
 
 def _ask(workspace: Workspace, seen: Observation, patience: float) -> Observation:
     from constellation_engine.cluster.client import api_client  # noqa: PLC0415 - it loads much
+    from constellation_engine.cluster.join_config import stored  # noqa: PLC0415
     from constellation_engine.cluster.status_reading import read_status  # noqa: PLC0415
     from constellation_engine.local_cluster.way_to_api import keep_way_to_api  # noqa: PLC0415
 
@@ -172,17 +184,7 @@ def _ask(workspace: Workspace, seen: Observation, patience: float) -> Observatio
     with api_client(workspace.kubeconfig, patience=patience) as client:
         if other := other_cluster(client, workspace):
             return replace(seen, silence=other, is_foreign=True)
-        return replace(seen, status=read_status(client, datetime.now(UTC)), join_config=_join_config(client))
-
-
-def _join_config(client: Client) -> str:
-    from constellation_engine.cluster.join_config import show  # noqa: PLC0415 - as above
-    from constellation_engine.errors import ObjectNotFoundError  # noqa: PLC0415
-
-    try:
-        return show(client).text
-    except ObjectNotFoundError:
-        return ""
+        return replace(seen, status=read_status(client, datetime.now(UTC)), join_config=stored(client).text)
 
 
 def other_cluster(client: Client, workspace: Workspace) -> str:

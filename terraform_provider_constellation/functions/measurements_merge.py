@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final
+from typing import Annotated
 
 from terraform_provider_constellation.objects.attestation import Measurement
+from terraform_provider_constellation.objects.words import register_names, register_value
 from terraform_provider_constellation.plugin.api import ArgumentError, function
-
-_NAME: Final = re.compile(r"[0-9]|1[0-9]|2[0-3]|mrtd|rtmr[0-3]")
-_VALUE: Final = re.compile(r"[0-9a-fA-F]{64}|[0-9a-fA-F]{96}")
 
 
 @function
@@ -34,10 +31,10 @@ def measurements_merge(
 
 
 def _check(argument: str, name: str, one: Measurement | None) -> None:
-    if not _NAME.fullmatch(name):
+    if register_names([name]):
         raise ArgumentError(argument, f'Expected registers 0 to 23, mrtd or rtmr0 to rtmr3, got "{name:.40}".')
     value = one.expected if one is not None else ""
-    if not _VALUE.fullmatch(value or ""):  # null is possible, whatever the annotation says
+    if register_value(value or ""):  # null is possible, whatever the annotation says
         got = f"{len(value)} characters" if value else "nothing"
         raise ArgumentError(argument, f'Register "{name}": expected 64 or 96 hexadecimal digits, got {got}.')
 

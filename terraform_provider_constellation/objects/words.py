@@ -4,18 +4,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
-
 from constellation_core import rules
 from terraform_provider_constellation.plugin.api import Matches
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_REGISTER: Final = re.compile(r"[0-9]|1[0-9]|2[0-3]|mrtd|rtmr[0-3]")
-
 cluster_id_text = rules.hexadecimal(32)
+register_names = rules.register_names
 register_value = Matches("[0-9a-fA-F]{64}|[0-9a-fA-F]{96}", "64 or 96 hexadecimal digits")
 launch_digest_text = Matches("[0-9a-fA-F]{96}", "96 hexadecimal digits")
 base64_text = rules.base64
@@ -23,11 +16,6 @@ public_key_pem = rules.public_key
 tcb_versions = rules.tcb_versions
 variant_name = rules.attestation_variant
 json_object = rules.json_object
-
-
-def register_names(registers: Mapping[str, object]) -> str | None:
-    """Judge names of registers."""
-    return None if all(map(_REGISTER.fullmatch, registers)) else "registers 0 to 23, mrtd, rtmr0 to rtmr3"
 
 
 def launch_digests(texts: list[str]) -> str | None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster import Workspace
 
 PATIENCE: Final = 15.0  # seconds for each answer of the API server: a plan shall not wait for long
-_NOT_OURS: Final = ("all pods run", "the API server answers")  # pods of users may do what they want
 
 
 def open_workspace(known: Cluster) -> Workspace:
@@ -131,41 +130,18 @@ def client_of(kubeconfig: Path) -> AbstractContextManager[Client]:
 
 
 def _ask(known: Cluster, workspace: Workspace) -> None:
-    from constellation_engine.cluster.join_config import show
+    from constellation_engine.cluster.join_config import stored
     from constellation_engine.cluster.status_reading import read_status
-    from constellation_engine.errors import ObjectNotFoundError
+    from constellation_engine.local_cluster.observation import other_cluster
 
     with client_of(workspace.kubeconfig) as client:
-        if other := _other_cluster(client, workspace):
+        if other := other_cluster(client, workspace):
             known.problems.append(other)
             return
         known.reachable = True
         status = read_status(client, datetime.now(UTC))
-        try:
-            known.join_config = show(client).text
-        except ObjectNotFoundError:
-            known.join_config = ""
+        known.join_config = stored(client).text
     _describe_nodes(known, workspace, status)
-
-
-def _other_cluster(client: Client, workspace: Workspace) -> str:
-    """Say why this is not the cluster that the workspace has the secrets of; nothing where it is."""
-    from lightkube.resources.core_v1 import ConfigMap
-
-    from constellation_core.cluster_facts import DATA_KEY, OBJECT_NAME, ClusterFacts
-    from constellation_core.names import NAMESPACE
-    from constellation_engine.cluster.api import asking
-    from constellation_engine.errors import ObjectNotFoundError
-
-    try:
-        with asking("read what is true of the cluster"):
-            found = client.get(ConfigMap, OBJECT_NAME, namespace=NAMESPACE)
-    except ObjectNotFoundError:
-        return f"the API server has no ConfigMap {OBJECT_NAME}: it is of another cluster, or somebody deleted it"
-    salt = ClusterFacts.from_yaml((found.data or {}).get(DATA_KEY, "")).measurement_salt
-    if salt != workspace.state.measurement_salt:
-        return "the API server is of another cluster: it has another measurement salt"
-    return ""
 
 
 def node_of(node: NodeStatus) -> ClusterNode:
@@ -182,11 +158,8 @@ def node_of(node: NodeStatus) -> ClusterNode:
 
 def _describe_nodes(known: Cluster, workspace: Workspace, status: ClusterStatus) -> None:
     from constellation_engine.local_cluster.machines import places
+    from constellation_engine.local_cluster.observation import problems_of
 
     known.nodes = [node_of(node) for node in status.nodes]
     known.attested = bool(known.nodes) and all(node.attested for node in known.nodes)
-    there = {node.name for node in status.nodes}
-    known.problems += [f"{place.name} is no node" for place in places(workspace) if place.name not in there]
-    known.problems += [
-        f"{one.name}: {one.missing}" for one in status.conditions() if not one.holds and one.name not in _NOT_OURS
-    ]
+    known.problems += problems_of(status, [place.name for place in places(workspace)])

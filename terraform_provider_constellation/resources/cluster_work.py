@@ -70,15 +70,10 @@ class Work:
         return described(plan, self.workspace)
 
     def _put_join_config(self) -> None:
-        from constellation_engine.cluster.join_config import put, show
-        from constellation_engine.errors import ObjectNotFoundError
+        from constellation_engine.cluster.join_config import put, stored
 
         with client_of(self.workspace.kubeconfig) as client:
-            try:
-                there = show(client).text
-            except ObjectNotFoundError:
-                there = ""
-            if not same_join_config(there, self.join_config):
+            if not same_join_config(stored(client).text, self.join_config):
                 tell("join-config: the cluster has another one")
                 put(client, self.join_config)
 

@@ -165,15 +165,11 @@ def _client(state: JoinConfig) -> AbstractContextManager[Client]:
 
 
 def _put(plan: JoinConfig, call: Call) -> JoinConfig:
-    from constellation_engine.cluster.join_config import put, show
-    from constellation_engine.errors import ObjectNotFoundError
+    from constellation_engine.cluster.join_config import put, stored
 
     with telling("The join-config cannot be changed", at=_place(plan)), _client(plan) as client:
         if BEFORE not in call.private:
-            try:
-                call.private[BEFORE] = show(client).text
-            except ObjectNotFoundError:
-                call.private[BEFORE] = ""
+            call.private[BEFORE] = stored(client).text
         plan.revision = put(client, plan.document).number
     _remember(plan, plan.document)
     return plan

@@ -40,14 +40,12 @@ from terraform_provider_constellation.resources.long_work import stoppable, tell
 from terraform_provider_constellation.resources.node_image import image_value, same_image, where_image_is
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from constellation_engine.local_cluster import ClusterSpec, Workspace
     from constellation_engine.local_cluster.machines import Place
-    from constellation_engine.machines import MachineStatus
 
 RUNNING = "running"
-MISSING = "missing"
 _SPEC = ("name", "control_planes", "workers", "cpus", "memory", "state_disk")
 
 
@@ -209,24 +207,15 @@ def _switch_on(workspace: Workspace, go_on: Callable[[], None]) -> None:
 
 
 def _bring_to(workspace: Workspace, workers: int, go_on: Callable[[], None]) -> None:
+    from constellation_engine.local_cluster.power import switch_off_stuck
     from constellation_engine.local_cluster.requirements import of_cluster, require
     from constellation_engine.local_cluster.resizing import remove_surplus
 
     workspace.resize(workers)
     remove_surplus(workspace, report=tell)
-    _release_stuck(workspace)
+    switch_off_stuck(workspace, report=tell)
     require(of_cluster(workspace.state.spec, workspace.folder))
     _switch_on(workspace, go_on)
-
-
-def _release_stuck(workspace: Workspace) -> None:
-    """Cut the power of machines that are on and cannot go on: starting them again is what helps."""
-    from constellation_engine.local_cluster.power import switch_off
-    from constellation_engine.local_cluster.status import machine_states
-    from constellation_engine.machines import MachineState
-
-    if stuck := [one.name for one in machine_states(workspace) if one.state is MachineState.STUCK]:
-        switch_off(workspace, stuck, report=tell)
 
 
 def _look(state: LocalMachines) -> LocalMachines | None:
@@ -261,41 +250,19 @@ def _remove(state: LocalMachines) -> None:
 
 def _described(known: LocalMachines, workspace: Workspace) -> LocalMachines:
     """Write down what is there."""
-    from constellation_engine.local_cluster.machines import places, surplus
-    from constellation_engine.local_cluster.status import machine_states
+    from constellation_engine.local_cluster.observation import observe_machines
 
-    spec, found = workspace.state.spec, {status.name: status for status in machine_states(workspace)}
+    spec, seen = workspace.state.spec, observe_machines(workspace)
     for name in _SPEC:
         setattr(known, name, getattr(spec, name))
     if known.image is None or where_image_is(known.image).resolve() != spec.image:
         known.image = str(spec.image)
     known.uid = workspace.state.uid
-    known.nodes = [_machine(workspace, place, found.get(place.name)) for place in places(workspace)]
+    known.nodes = [LocalMachine(**machine.to_mapping()) for machine in seen.machines]
     known.names = [node.name for node in known.nodes]
     known.out_of_cluster_endpoint = known.nodes[0].endpoints.get("api-server")
-    known.problems = [*_problems(known.nodes), *(f"{one.name} is not wanted any more" for one in surplus(workspace))]
+    known.problems = list(seen.of_machines)
     return known
-
-
-def _machine(workspace: Workspace, place: Place, status: MachineStatus | None) -> LocalMachine:
-    from constellation_engine.local_cluster.machines import LOOPBACK
-    from constellation_engine.machines import Machine, MachineState
-
-    wanted = LocalMachine(name=place.name, role=place.role.value, address=str(place.address))
-    if status is None:
-        return replaced(wanted, state=MISSING, reason="it was not made, or somebody removed it", endpoints={})
-    forwards = Machine(workspace.machines / place.name).spec.forwards
-    usual = "somebody switched it off" if status.state is MachineState.STOPPED else None
-    return replaced(
-        wanted,
-        state=status.state.value,
-        reason=status.reason or usual,
-        endpoints={forward.name: f"{LOOPBACK}:{forward.host_port}" for forward in forwards},
-    )
-
-
-def _problems(nodes: Iterable[LocalMachine]) -> list[str]:
-    return [f"{node.name} is {node.state}: {node.reason}" for node in nodes if node.state != RUNNING]
 
 
 def _places(plan: LocalMachines) -> tuple[Place, ...]:

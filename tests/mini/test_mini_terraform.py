@@ -20,7 +20,7 @@ from constellation_engine.node_image.targets import Profile
 from terraform_provider_constellation.packaging.mirror import Mirror, Tool
 from tests.mini.cluster import UP, Cluster
 from tests.node_image.built_images import kept_image
-from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, program_of
+from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, install_from, program_of
 from tests.terraform_provider_constellation.real_terraform import Terraform
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def terraform(repository: Path, tmp_path: Path) -> Iterator[Terraform]:
     """The example, with the image that is built, and the provider as users install it; machines left are removed."""
     shutil.copytree(repository / "examples" / "mini", tmp_path, dirs_exist_ok=True)
     Mirror(tmp_path / "providers", Tool.TERRAFORM).install_link("0.0.1")
-    mirror = f'filesystem_mirror {{\n    path = "{tmp_path / "providers"}"\n  }}'
-    (tmp_path / "tool.rc").write_text(f"provider_installation {{\n  {mirror}\n}}\n")
+    install_from(tmp_path, tmp_path / "providers")
     image = kept_image(repository, Profile.RELEASE)
     running = Terraform(program_of(TERRAFORM), TERRAFORM, tmp_path, {"TF_VAR_image": str(image.path)})
     assert running.run("init").status == 0

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from terraform_provider_constellation.packaging.mirror import Mirror, Tool
 from tests.terraform_provider_constellation.packaging.user import User
-from tests.terraform_provider_constellation.plugin import opentofu
+from tests.terraform_provider_constellation.plugin.tools import program_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOOLS = [
     pytest.param(Tool.TERRAFORM, id="terraform"),
@@ -40,10 +42,7 @@ def mirror(home: Path) -> Mirror:
 def user(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     """Somebody with an empty home, and the real Terraform or OpenTofu."""
     tool: Tool = request.param
-    program = str(opentofu.built()) if tool is Tool.OPENTOFU else shutil.which(tool.command)
-    if program is None:
-        pytest.skip("terraform is not installed")
-    user = User(tool, Path(program), tmp_path)
+    user = User(tool, program_of(tool.registry), tmp_path)
     user.home.mkdir()
     monkeypatch.setenv("HOME", str(user.home))
     return user

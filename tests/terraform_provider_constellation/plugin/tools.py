@@ -136,8 +136,13 @@ def mirrored(tool: Tool, version: str) -> None:
     """Let the tool install the provider from a folder, as from a registry."""
     mirror = tool.folder / "mirror"
     _write_script(tool, mirror / tool.address / version / "linux_amd64" / f"terraform-provider-zoo_v{version}")
+    install_from(tool.folder, mirror)
+
+
+def install_from(folder: Path, mirror: Path) -> None:
+    """Let the tool of a folder take providers from another one, and from nowhere else."""
     installation = f'filesystem_mirror {{\n    path = "{mirror}"\n  }}'
-    (tool.folder / "tool.rc").write_text(f"provider_installation {{\n  {installation}\n}}\n", encoding="utf-8")
+    (folder / "tool.rc").write_text(f"provider_installation {{\n  {installation}\n}}\n", encoding="utf-8")
 
 
 def _write_script(tool: Tool, script: Path) -> None:

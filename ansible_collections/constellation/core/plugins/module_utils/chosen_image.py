@@ -41,20 +41,7 @@ def public_key_of(module: AnsibleModule) -> bytes | None:
 
 def manifest_record(manifest: ImageManifest) -> dict[str, Any]:
     """Give what an image measures as plain data, in the words of `measurements.json`."""
-    from constellation_engine.node_image.build_record import write_time
-
-    return {
-        "image": manifest.image,
-        "variant": manifest.variant.value,
-        "measurements": {
-            name: {"expected": register.expected.hex(), "enforced": register.enforced}
-            for name, register in manifest.measurements.items()
-        },
-        "launch_digests": [digest.hex() for digest in manifest.launch_digests],
-        "components": [component.to_record() for component in manifest.components],
-        "created": write_time(manifest.created),
-        "stub": manifest.stub,
-    }
+    return {name: value for name, value in manifest.to_record().items() if name != "version"}
 
 
 def image_record(found: FoundImage) -> dict[str, Any]:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ansible.module_utils.basic import AnsibleModule
 
 MODE = 0o644
 MAX_LINE = 16 * 1024  # bytes
@@ -40,6 +42,21 @@ class KeptFile:
             "before_header": str(self.path),
             "after_header": str(self.path),
         }
+
+    def keep(self, module: AnsibleModule, answer: dict[str, Any]) -> None:
+        """Write it, unless in check mode, and say in the answer of a module what that changes.
+
+        Args:
+            module: which.
+            answer: of it; `changed` and the list `diff` are added to.
+
+        Raises:
+            EngineError: it cannot be written.
+        """
+        answer["changed"] |= self.differs
+        answer["diff"].append(self.diff)
+        if not module.check_mode:
+            self.write()
 
     def write(self) -> None:
         """Write it, whole or not at all, where it differs.

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from constellation_engine.cluster.nodes import JoinRequest
     from constellation_engine.cluster.status import ClusterStatus
     from constellation_engine.local_cluster import Workspace
     from constellation_engine.local_cluster.observation import Observation
@@ -20,7 +19,7 @@ def status_record(status: ClusterStatus) -> dict[str, Any]:
         "nodes": [node.to_mapping() for node in status.nodes],
         "services": [service.to_mapping() for service in status.services],
         "join_config": status.join_config.to_mapping(),
-        "pending": [request_record(request) for request in status.requests],
+        "pending": [request.to_mapping() for request in status.requests],
         "refusals": [refusal.to_mapping() for refusal in status.refusals],
     }
 
@@ -29,20 +28,6 @@ def silent_record() -> dict[str, Any]:
     """Give the same where nobody answers."""
     lists: dict[str, Any] = {name: [] for name in ("nodes", "services", "pending", "refusals")}
     return {"reachable": False, **lists, "join_config": None}
-
-
-def request_record(request: JoinRequest) -> dict[str, Any]:
-    """Give a machine that wants to join."""
-    return {
-        "name": request.name,
-        "role": request.role.value,
-        "variant": request.variant,
-        "identity": request.identity,
-        "disk": request.disk,
-        "decision": request.decision.value,
-        "phase": request.phase,
-        "requested_at": request.requested_at.isoformat() if request.requested_at is not None else None,
-    }
 
 
 def workspace_record(workspace: Workspace, seen: Observation) -> dict[str, Any]:

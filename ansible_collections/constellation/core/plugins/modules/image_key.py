@@ -116,8 +116,8 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
         "files": [str(one) for one in (path, next_place(path), previous_place(path)) if one.exists()],
         "diff": [{"before": before, "after": f"{path}: {stage}\n"}],
     }
-    if module.params["public_key"] is not None:
-        _keep_public(module, answer)
+    if module.params["public_key"] is not None:  # in check mode nobody knows a key that is not made yet
+        KeptFile(Path(module.params["public_key"]), answer["public_keys"]).keep(module, answer)
     return answer
 
 
@@ -130,15 +130,6 @@ def _go(module: AnsibleModule, path: Path) -> tuple[str, bool]:
         check_step(path, wanted)
         return wanted.value, wanted is not stage_of(path)
     return wanted.value, go_to(path, wanted)
-
-
-def _keep_public(module: AnsibleModule, answer: dict[str, Any]) -> None:
-    """Write the public halves. In check mode nobody knows a key that is not made yet."""
-    file = KeptFile(Path(module.params["public_key"]), answer["public_keys"])
-    answer["changed"] |= file.differs
-    answer["diff"].append(file.diff)
-    if not module.check_mode:
-        file.write()
 
 
 def main() -> None:

@@ -111,8 +111,6 @@ from ansible_collections.constellation.core.plugins.module_utils.told import tol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightkube import Client
-
     from constellation_core.cluster_history import Revision
     from constellation_core.join_config import JoinConfig
     from constellation_engine.cluster.join_config import StoredJoinConfig
@@ -124,11 +122,11 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
     """Write the document, unless the cluster has it."""
     from constellation_core import rules
     from constellation_core.join_config import JoinConfig
-    from constellation_engine.cluster.join_config import history, put, says_the_same
+    from constellation_engine.cluster.join_config import history, put, says_the_same, stored
 
     require(module, {"timeout": at_least_a_second, "max_control_planes": rules.control_plane_limit})
     with api_server(module) as client:
-        there, known = _there(client), history(client)
+        there, known = stored(client), history(client)
         wanted = _wanted(module, there, known)
         JoinConfig.from_yaml(wanted)
         changed = not says_the_same(there.text, wanted)
@@ -145,16 +143,6 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
         "revisions": [one.number for one in known],
         "diff": {"before": there.text, "after": after},
     }
-
-
-def _there(client: Client) -> StoredJoinConfig:
-    from constellation_engine.cluster.join_config import StoredJoinConfig, show
-    from constellation_engine.errors import ObjectNotFoundError
-
-    try:
-        return show(client)
-    except ObjectNotFoundError:
-        return StoredJoinConfig("", "")
 
 
 def _wanted(module: AnsibleModule, there: StoredJoinConfig, known: Sequence[Revision]) -> str:

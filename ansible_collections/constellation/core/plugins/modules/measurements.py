@@ -111,11 +111,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if module.params["policy"] is not None:
         policy = manifest.policy(module.params["policy_rest"]).to_mapping()
         answer["policy"] = policy
-        file = KeptFile(Path(module.params["policy"]), f"{json.dumps(policy, indent=2)}\n")
-        answer["changed"] |= file.differs
-        answer["diff"].append(file.diff)
-        if not module.check_mode:
-            file.write()
+        KeptFile(Path(module.params["policy"]), f"{json.dumps(policy, indent=2)}\n").keep(module, answer)
     return answer
 
 

@@ -67,7 +67,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.constellation.core.plugins.module_utils.chosen_cluster import CLUSTER, api_server
 from ansible_collections.constellation.core.plugins.module_utils.options import at_least_a_second, require, timeout
-from ansible_collections.constellation.core.plugins.module_utils.shown import request_record
 from ansible_collections.constellation.core.plugins.module_utils.told import told
 
 IDENTITY = re.compile(r"[0-9a-fA-F]{16,64}")
@@ -87,7 +86,7 @@ def decide(module: AnsibleModule) -> dict[str, Any]:
     before, after = (f"{there.name}: {said.value or 'waits'}\n" for said in (there.decision, decided.decision))
     return {
         "changed": there.decision is not decision,
-        "request": request_record(decided),
+        "request": decided.to_mapping(),
         "diff": {"before": before, "after": after},
     }
 

@@ -123,7 +123,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     authority = authority_of(MasterSecret.load(Path(module.params["master_secret"])))
     answer: dict[str, Any] = {"changed": False, "public_key": authority.public_key, "diff": []}
     if module.params["path"] is not None:
-        _keep(module, answer, KeptFile(Path(module.params["path"]), f"{authority.public_key}\n"))
+        KeptFile(Path(module.params["path"]), f"{authority.public_key}\n").keep(module, answer)
     if module.params["user_key"] is not None:
         _certify(module, answer, authority)
     return answer
@@ -137,7 +137,7 @@ def _certify(module: AnsibleModule, answer: dict[str, Any], authority: SshAuthor
     reason = reason_to_renew(there, authority, access, at=now)
     line = certify(authority, access, at=now) if reason else there
     if reason:
-        _keep(module, answer, KeptFile(place, f"{line}\n"))
+        KeptFile(place, f"{line}\n").keep(module, answer)
     end = valid_until(line)
     answer |= {"certificate": str(place), "reason": reason, "valid_until": end.isoformat() if end else ""}
 
@@ -159,13 +159,6 @@ def _place(module: AnsibleModule) -> Path:
         return Path(module.params["certificate"])
     key = Path(module.params["user_key"])
     return key.with_name(f"{key.name.removesuffix('.pub')}-cert.pub")
-
-
-def _keep(module: AnsibleModule, answer: dict[str, Any], file: KeptFile) -> None:
-    answer["changed"] |= file.differs
-    answer["diff"].append(file.diff)
-    if not module.check_mode:
-        file.write()
 
 
 def main() -> None:
