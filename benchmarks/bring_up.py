@@ -82,7 +82,8 @@ def _put_program(machine: Machine) -> None:
 def _start_program(machine: Machine, arguments: str) -> None:
     """Type what starts it into the shell, until it says that it runs: early in a boot what is typed may be lost."""
     run = f"PYTHONPATH=/usr/lib/constellation/python python3 {_PLACE}/{GUEST} {arguments}"
-    line = f"mkdir {_PLACE} && until mount -r {_DRIVE} {_PLACE}; do sleep 1; done && {run}\n"
+    # Ctrl-C takes away what is left of a line that was cut off.
+    line = f"\x03mkdir -p {_PLACE}; until mount -r {_DRIVE} {_PLACE}; do sleep 1; done; {run}\n"
 
     def is_deaf() -> str | None:
         if BEGUN in machine.console_log():

@@ -20,7 +20,7 @@ from constellation_core.rules import CPUS, MEMORY, STATE_DISK
 from constellation_engine.errors import EngineError, MachineError, RequirementError
 from constellation_engine.local_cluster.workspace import STATE_FILE, ClusterSpec
 from constellation_engine.machines import MachineState, machines
-from constellation_engine.machines.acceleration import probe_kvm
+from constellation_engine.machines.acceleration import Accelerator, probe_kvm
 from constellation_engine.machines.disks import MIB
 from constellation_engine.machines.firmware import find_ovmf
 from constellation_engine.machines.host import available_memory, check_ports
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from constellation_core.image_manifest import ImageManifest
 
 PROGRAMS: Final = (QEMU, "qemu-img", "swtpm", "swtpm_setup")
-OVERHEAD: Final = 128  # MiB that QEMU takes beside the memory of its guest
 USUAL_IMAGE: Final = "qemu-vtpm-release"
 
 _CLOCK_SKEW: Final = timedelta(days=1)  # of the clock that an image was made by
@@ -157,10 +156,17 @@ def _memory(spec: ClusterSpec, folder: Path) -> Finding:
     """Compare what machines take that do not run yet with what is left."""
     running = sum(machine.status().state is not MachineState.STOPPED for machine in machines(folder / "machines"))
     number = max(spec.control_planes + spec.workers - running, 0)
-    wanted, there = number * (spec.memory + OVERHEAD), available_memory()
+    wanted, there = number * (spec.memory + _overhead()), available_memory()
     found = f"{there} MiB available, {number} machines take {wanted}"
     fix = "" if there >= wanted else "ask for fewer machines (--workers) or smaller ones (--memory), or end programs"
     return Finding(name="memory", good=there >= wanted, found=found, fix=fix)
+
+
+def _overhead() -> int:
+    try:
+        return probe_kvm().accelerator.overhead
+    except MachineError:
+        return Accelerator.KVM.overhead  # another finding is about what is not installed
 
 
 def _disk(spec: ClusterSpec, folder: Path) -> Finding:

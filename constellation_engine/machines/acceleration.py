@@ -35,18 +35,24 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Accelerator(Enum):
-    """Who runs the guest's instructions. The value is QEMU's argument for that and the processor that goes with it."""
+    """Who runs the guest's instructions: QEMU's argument for that, the processor that goes with it, and MiB on top."""
 
-    KVM = ("kvm", "host")
-    # 57-bit addresses and cmpxchg16b are slow or wrong in TCG of QEMU 7.2; the cache of translations holds a kernel,
-    # kubelet and control plane at once.
-    TCG = ("tcg,thread=multi,tb-size=1024", "max,la57=off,-cx16")
+    KVM = ("kvm", "host", 128)
+    # In TCG of QEMU 7.2, 57-bit addresses and cmpxchg16b are slow or wrong, and `rep movsb`, with which a kernel copies
+    # where the processor says that it is fast (erms), goes byte by byte. A control plane that comes up fills a cache of
+    # 1 GiB of translations three times, and each time all of them are thrown away: 2 GiB is the most that QEMU has.
+    TCG = ("tcg,thread=multi,tb-size=2048", "max,la57=off,-cx16,-erms", 128 + 2048)
 
     @property
     def arguments(self) -> list[str]:
         """Arguments of QEMU."""
-        accelerator, processor = self.value
+        accelerator, processor, _ = self.value
         return ["-accel", accelerator, "-cpu", processor]
+
+    @property
+    def overhead(self) -> int:
+        """MiB that QEMU takes in the end, beside the memory of its guest."""
+        return self.value[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def machine_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(requirements, "available_memory", lambda: 16_000)
     monkeypatch.setattr(requirements, "find_ovmf", lambda: Firmware(programs / "OVMF.fd", None))
-    monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=False, reason="there is no /dev/kvm"))
+    monkeypatch.setattr(requirements, "probe_kvm", lambda _=None: Probe(usable=False, reason="there is no /dev/kvm"))
     return programs
 
 
@@ -91,8 +91,17 @@ def test_firmware_that_is_missing_is_named(spec: ClusterSpec, tmp_path: Path, mo
 
 def test_half_the_memory_is_too_little(spec: ClusterSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "available_memory", lambda: 3200)
-    with pytest.raises(RequirementError, match="3200 MiB available, 2 machines take 6400"):
+    with pytest.raises(RequirementError, match="3200 MiB available, 2 machines take 10496"):
         require(of_cluster(spec, tmp_path))
+
+
+def test_a_machine_that_is_not_emulated_takes_less(
+    spec: ClusterSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "available_memory", lambda: 6400)
+    assert not finding("memory", of_cluster(spec, tmp_path)).good
+    monkeypatch.setattr(requirements, "probe_kvm", lambda: Probe(usable=True))
+    assert finding("memory", of_cluster(spec, tmp_path)).good
 
 
 @pytest.mark.parametrize("field, least", [("cpus", 2), ("memory", 2048), ("state_disk", 2048)])
