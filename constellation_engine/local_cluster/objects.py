@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-from lightkube import ApiError, Client, KubeConfig
+from lightkube import ApiError, AsyncClient, Client, KubeConfig
 from lightkube.resources.apps_v1 import DaemonSet
 from lightkube.resources.core_v1 import Namespace, Node, Pod
 
@@ -19,7 +21,7 @@ from constellation_engine.cluster.client import FIELD_MANAGER
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
 from constellation_engine.cluster.status_reading import is_running
-from constellation_engine.errors import BringUpError
+from constellation_engine.errors import BringUpError, ClusterError
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.packages import PackageManifest
@@ -28,21 +30,24 @@ from constellation_engine.services_image.build import NAME as SERVICES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from constellation_engine.cluster.manifests.manifest import Manifest
     from constellation_engine.local_cluster.workspace import Workspace
     from constellation_engine.node_image.image_folder import ImageFolder
 
 NOT_YET: Final = (ApiError, httpx2.HTTPError, OSError)
 _PATIENCE: Final = httpx2.Timeout(60)
+_WRITERS: Final = 4  # at a time; an API server that just came up has other things to do as well
 
 
 def client_of(workspace: Workspace) -> Client:
     """Give a client of the cluster's API, through a control plane that answers, if one does."""
+    return Client(**_how(workspace))
+
+
+def _how(workspace: Workspace) -> dict[str, Any]:
     keep_way_to_api(workspace)
-    return Client(
-        config=KubeConfig.from_file(str(workspace.kubeconfig)),
-        field_manager=FIELD_MANAGER,
-        timeout=_PATIENCE,
-    )
+    config = KubeConfig.from_file(str(workspace.kubeconfig))
+    return {"config": config, "field_manager": FIELD_MANAGER, "timeout": _PATIENCE, "trust_env": False}
 
 
 def answers(client: Client) -> bool:
@@ -67,18 +72,35 @@ def services_reference(image: ImageFolder) -> str:
     raise BringUpError(f"{image.path}: expected the image of the services among its container images, got none")
 
 
-def apply_services(client: Client, workspace: Workspace, report: Callable[[str], None]) -> None:
+async def apply_services(workspace: Workspace, report: Callable[[str], None]) -> None:
     """Write the objects of the services; those that are there are brought up to date.
 
     Raises:
         ClusterError: the API server refuses, or does not answer.
     """
     wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
-    for item in wanted:  # one after the other: the client's connections share an SSLContext, which threads may not
-        name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
-        with asking(f"write {name}"):
-            client.apply(item, force=True)
+    writers = asyncio.Semaphore(_WRITERS)
+    async with AsyncClient(**_how(workspace)) as client:
+
+        async def write(item: Manifest) -> None:
+            name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
+            async with writers:
+                with asking(f"write {name}"):
+                    await client.apply(item, force=True)
+
+        for _, items in groupby(wanted, _stage):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for item in items:
+                        group.create_task(write(item))
+            except* ClusterError as refused:
+                raise refused.exceptions[0] from None
     report(f"{len(wanted)} objects written")
+
+
+def _stage(item: Manifest) -> int:
+    """Give the order of what may not be written at the same time: pods find all that they need, and what forbids."""
+    return {"Namespace": 0, "DaemonSet": 2}.get(str(item.kind), 1)
 
 
 def services_ready(client: Client) -> Condition:

@@ -181,8 +181,8 @@ class _Run:
         return "waiting for the API server"
 
     def apply_services(self) -> None:
+        self._await(objects.apply_services(self._workspace, self.tell))
         with objects.client_of(self._workspace) as client:
-            objects.apply_services(client, self._workspace, self.tell)
             self._wait(objects.services_ready(client))
 
     def wait_for_nodes(self) -> None:

@@ -44,7 +44,7 @@ def stopped_machine(workspace: Workspace, image: Path) -> None:
     [
         ("--memory 1024", "memory of a machine: 1024 MiB"),
         ("--cpus 1", "processors of a machine: 1"),
-        ("--memory 500000", "2 machines take 1000256"),
+        ("--memory 500000", "2 machines take 1004352"),
         ("--state-disk 256", "256 MiB"),
         ("--kubernetes 1.20", "expected Kubernetes 1.20, the image brings"),
         ("--control-planes 2", "control planes: expected one of 1, 3, 5, got 2"),

@@ -76,7 +76,7 @@ def test_the_answer_here_is_the_truth() -> None:
 
 @pytest.mark.usefixtures("_programs")
 def test_a_guest_that_does_not_come_up_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Accelerator.KVM, "_value_", ("no-such-thing", "host"))
+    monkeypatch.setattr(Accelerator.KVM, "_value_", ("no-such-thing", "host", 0))
     probe = _boot(find_program(QEMU))
     assert not probe.usable
     assert "no-such-thing" in probe.reason

@@ -76,7 +76,7 @@ def test_nothing_is_there_that_nobody_asked_for(spec: MachineSpec) -> None:
 
 def test_emulation_has_a_processor_that_it_can_emulate() -> None:
     assert values("accel", PLAIN) == ["tcg,thread=multi,tb-size=2048"]
-    assert values("cpu", PLAIN) == ["max,la57=off,-cx16"]
+    assert values("cpu", PLAIN) == ["max,la57=off,-cx16,-erms"]
 
 
 def test_kvm_has_the_processor_of_the_host() -> None:

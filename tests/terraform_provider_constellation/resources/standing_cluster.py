@@ -85,8 +85,7 @@ class StandingCluster:
         def wait_for_services(run: Any) -> None:  # noqa: ANN401 - the same
             from constellation_engine.local_cluster import objects  # noqa: PLC0415 - what is patched
 
-            with objects.client_of(run._workspace) as client:
-                objects.apply_services(client, run._workspace, run.tell)
+            run._await(objects.apply_services(run._workspace, run.tell))
             cluster.run_services()
 
         def verify(run: Any) -> None:  # noqa: ANN401 - the same
