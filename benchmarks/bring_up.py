@@ -43,7 +43,7 @@ PROMPT: Final = re.compile(r"bash-[0-9.]+# ")
 GUEST: Final = "plain_node.py"
 _PLACE: Final = "/run/plain"
 _DRIVE: Final = "/dev/disk/by-id/virtio-constellation-config"
-_AGAIN: Final = 5.0  # seconds
+_AGAIN: Final = 60.0  # seconds
 
 
 def plain(image: Path, folder: Path) -> float:
@@ -82,15 +82,16 @@ def _put_program(machine: Machine) -> None:
 def _start_program(machine: Machine, arguments: str) -> None:
     """Type what starts it into the shell, until it says that it runs: early in a boot what is typed may be lost."""
     run = f"PYTHONPATH=/usr/lib/constellation/python python3 {_PLACE}/{GUEST} {arguments}"
-    # Ctrl-C takes away what is left of a line that was cut off.
-    line = f"\x03mkdir -p {_PLACE}; until mount -r {_DRIVE} {_PLACE}; do sleep 1; done; {run}\n"
+    line = f"\nmkdir -p {_PLACE}; until mount -r {_DRIVE} {_PLACE}; do sleep 1; done; {run}\n"
 
     def is_deaf() -> str | None:
-        if BEGUN in machine.console_log():
-            return None
-        with machine.open_console() as console:
+        with machine.open_console() as console:  # what the machine has not taken when the connection ends is lost
             console.sendall(line.encode())
-            time.sleep(_AGAIN)  # what the machine has not taken when the connection ends is lost
+            end = time.monotonic() + _AGAIN
+            while time.monotonic() < end:
+                if BEGUN in machine.console_log():
+                    return None
+                time.sleep(0.5)
         return "not yet"
 
     _wait(machine, "a shell", lambda: bool(PROMPT.search(machine.console_log())))

@@ -5,6 +5,7 @@
 | object | by | why |
 |---|---|---|
 | CoreDNS, kube-proxy, roles for joining | kubeadm | its addons and phases |
+| Leases of controller manager and scheduler, vacant | agent | their first process may have ended, and holds them |
 | namespace, our kinds, the right of nodes to read NodeIdentity | agent | before the next three; `objects.yaml` |
 | ConfigMaps `cluster`, `components-…`, `join-config` | agent | only the first node was told them |
 | Secret `key-material` | agent | the same; the administrator's connection may be lost by now |
@@ -70,7 +71,7 @@ async def apply_objects(objects: Secret, *, patience: Patience, report: Report) 
         PermanentError: the API server does not take one within the time; says what it said last.
     """
     report("objects of this cluster")
-    everything = [*_read(FIRST_OBJECTS.read_bytes()), *_read(objects.reveal())]
+    everything = [*_vacant_leases(), *_read(FIRST_OBJECTS.read_bytes()), *_read(objects.reveal())]
     end = time.monotonic() + 4 * patience.call_timeout
     while everything:
         try:
@@ -87,6 +88,23 @@ async def _apply(objects: list[dict[str, Any]]) -> None:
         while objects:
             await connection.apply(f"{_path(objects[0])}?fieldManager={FIELD_MANAGER}&force=true", objects[0])
             objects.pop(0)
+
+
+def _vacant_leases() -> Iterator[dict[str, Any]]:
+    """Have the only control plane led by whoever runs.
+
+    A controller manager that leads, and finds the API server not healthy yet, ends after ten seconds and keeps its
+    lease (WaitForAPIServer in kubernetes/cmd/kube-controller-manager): its next process would wait until that is over,
+    a minute where machines are emulated. One that leads and runs takes its lease again.
+    """
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        metadata = {"name": name, "namespace": "kube-system"}
+        yield {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": {"holderIdentity": ""},
+        }
 
 
 def _read(documents: bytes) -> list[dict[str, Any]]:

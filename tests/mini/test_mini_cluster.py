@@ -15,7 +15,7 @@ from tests.mini.segment import in_clear, udp_frame
 if TYPE_CHECKING:
     from tests.mini.cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.timeout(2400)
 
 SECRET_WORDS: Final = "what one pod tells another is nobody's business"
 NODES: Final = ["control-plane-0", "worker-0"]

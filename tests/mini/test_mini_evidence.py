@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.mini.cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.timeout(2400)
 
 NODES = ["control-plane-0", "worker-0"]
 Intrude = Callable[[str, Path], Machine]
@@ -75,6 +75,7 @@ def _with_one_word_more(text: bytes) -> bytes:
     return text.rstrip(b"\0\n") + b" quiet"
 
 
+@pytest.mark.slow
 def test_no_other_image_is_let_in_and_everybody_reads_why(
     cluster: Cluster, intrude: Intrude, repository: Path, tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_no_other_image_is_let_in_and_everybody_reads_why(
     assert sorted(node["metadata"]["name"] for node in cluster.get("nodes")["items"]) == NODES
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_tpm_says_so_and_asks_nobody(
     cluster: Cluster, intrude: Intrude, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from lightkube.models.coordination_v1 import LeaseSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import ConfigMap
 from lightkube.resources.core_v1 import Secret as KubernetesSecret
 
@@ -54,6 +57,19 @@ async def test_twice_is_once(clean_cluster: ControlPlane) -> None:
     assert client.get(KubernetesSecret, "key-material", namespace=NAMESPACE).data
     for name in ("cluster", "join-config"):
         assert client.get(ConfigMap, name, namespace=NAMESPACE).data
+
+
+@pytest.mark.usefixtures("kubeconfig")
+async def test_whoever_ended_does_not_lead(clean_cluster: ControlPlane) -> None:
+    client = clean_cluster.client()
+    name = ObjectMeta(name="kube-controller-manager", namespace="kube-system")
+    held = Lease(metadata=name, spec=LeaseSpec(holderIdentity="one that ended", leaseDurationSeconds=60))
+    client.apply(held, field_manager="one", force=True)
+    await apply(objects.first_objects(cluster_plan()))
+    for one in ("kube-controller-manager", "kube-scheduler"):
+        found = client.get(Lease, one, namespace="kube-system").spec
+        assert found is not None
+        assert found.holderIdentity == ""
 
 
 @pytest.mark.usefixtures("kubeconfig")
