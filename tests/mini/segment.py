@@ -53,6 +53,7 @@ class Tap:
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + _LOOPBACK)
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _LOOPBACK)
         self._frames: list[bytes] = []
+        self._sent: set[bytes] = set()
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> Self:
@@ -65,11 +66,12 @@ class Tap:
         self._socket.close()
 
     def frames(self) -> Sequence[bytes]:
-        """Give everything that was seen so far."""
-        return tuple(self._frames)
+        """Give everything that others said so far."""
+        return tuple(frame for frame in self._frames if frame not in self._sent)
 
     def send(self, frame: bytes) -> None:
-        """Put a frame on the segment."""
+        """Put a frame on the segment. We hear it as well."""
+        self._sent.add(frame)
         self._socket.sendto(frame, self._place)
 
     def _listen(self) -> None:
