@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.plain_node import BEGIN, BEGUN, END
 from benchmarks.table import Promise, Row, as_text
 from constellation_core.conditions import Condition, wait_for
+from constellation_core.errors import ConditionTimeoutError
 from constellation_engine.cluster.client import api_client
 from constellation_engine.local_cluster import ClusterSpec, Phase, Workspace, bring_up, tear_down
 from constellation_engine.local_cluster.machines import create_machine, places
@@ -87,12 +88,11 @@ def _start_program(machine: Machine, arguments: str) -> None:
     def is_deaf() -> str | None:
         with machine.open_console() as console:  # what the machine has not taken when the connection ends is lost
             console.sendall(line.encode())
-            end = time.monotonic() + _AGAIN
-            while time.monotonic() < end:
-                if BEGUN in machine.console_log():
-                    return None
-                time.sleep(0.5)
-        return "not yet"
+            try:
+                _wait(machine, BEGUN, lambda: BEGUN in machine.console_log(), timeout=_AGAIN)
+            except ConditionTimeoutError as error:
+                return str(error)
+        return None
 
     _wait(machine, "a shell", lambda: bool(PROMPT.search(machine.console_log())))
     wait_for([Condition(f"{machine.name}: plain kubeadm begins", is_deaf)], timeout=LIMIT)
@@ -111,8 +111,8 @@ def _printed(machine: Machine) -> str:
     return "".join(found[1].split()) if found else ""
 
 
-def _wait(machine: Machine, what: str, is_there: Callable[[], bool]) -> None:
-    wait_for([Condition(f"{machine.name}: {what}", lambda: None if is_there() else "not yet")], timeout=LIMIT)
+def _wait(machine: Machine, what: str, is_there: Callable[[], bool], *, timeout: float = LIMIT) -> None:
+    wait_for([Condition(f"{machine.name}: {what}", lambda: None if is_there() else "not yet")], timeout=timeout)
 
 
 def ours(image: Path, folder: Path) -> dict[str, float]:

@@ -99,11 +99,12 @@ def _prepare(folder: Path, spec: ClusterSpec) -> Folder:
         WorkspaceError: the folder is of another cluster, or of something else.
         RequirementError: this machine lacks something.
     """
+    from constellation_cli.terminal import say
     from constellation_engine.local_cluster import Workspace as LocalWorkspace
     from constellation_engine.local_cluster.requirements import of_cluster, require
     from constellation_engine.local_cluster.workspace import STATE_FILE
 
     if (folder / STATE_FILE).exists():
         LocalWorkspace.open(folder).require_same(spec)
-    require(of_cluster(spec, folder))
+    require(of_cluster(spec, folder, lambda text: say("up", text)))
     return LocalWorkspace.create(folder, spec)

@@ -21,7 +21,7 @@ from constellation_engine.cluster.client import FIELD_MANAGER
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
 from constellation_engine.cluster.status_reading import is_running
-from constellation_engine.errors import BringUpError, ClusterError
+from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.packages import PackageManifest
@@ -89,12 +89,7 @@ async def apply_services(workspace: Workspace, report: Callable[[str], None]) ->
                     await client.apply(item, force=True)
 
         for _, items in groupby(wanted, _stage):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for item in items:
-                        group.create_task(write(item))
-            except* ClusterError as refused:
-                raise refused.exceptions[0] from None
+            await asyncio.gather(*map(write, items))
     report(f"{len(wanted)} objects written")
 
 

@@ -85,18 +85,19 @@ def require(findings: Iterable[Finding]) -> None:
         raise RequirementError(missing)
 
 
-def of_cluster(spec: ClusterSpec, folder: Path) -> tuple[Finding, ...]:
+def of_cluster(spec: ClusterSpec, folder: Path, report: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
     """Say whether a cluster can be brought up, or further up. Nothing is made, and it takes a moment.
 
     Args:
         spec: what is asked for.
         folder: its workspace, there or not.
+        report: told what takes longer, once after each boot of the host.
     """
     return (
         *map(_program, PROGRAMS),
         _firmware(),
         *_sizes(spec),
-        _memory(spec, folder),
+        _memory(spec, folder, report),
         _disk(spec, folder),
         *_ports(folder),
         _clock(spec.image),
@@ -111,7 +112,7 @@ def of_machine(spec: ClusterSpec, folder: Path, report: Callable[[str], None]) -
         folder: its workspace, there or not.
         report: told what takes a moment.
     """
-    return (_acceleration(report), *of_cluster(spec, folder), _folder(folder), *_image(spec.image))
+    return (_acceleration(report), *of_cluster(spec, folder, report), _folder(folder), *_image(spec.image))
 
 
 def _program(name: str) -> Finding:
@@ -152,19 +153,19 @@ def _sizes(spec: ClusterSpec) -> Iterator[Finding]:
         yield Finding(name=name, good=got >= least, found=f"{got}{unit}", fix="" if got >= least else fix)
 
 
-def _memory(spec: ClusterSpec, folder: Path) -> Finding:
+def _memory(spec: ClusterSpec, folder: Path, report: Callable[[str], None]) -> Finding:
     """Compare what machines take that do not run yet with what is left."""
     running = sum(machine.status().state is not MachineState.STOPPED for machine in machines(folder / "machines"))
     number = max(spec.control_planes + spec.workers - running, 0)
-    wanted, there = number * (spec.memory + _overhead()), available_memory()
+    wanted, there = number * (spec.memory + _overhead(report)), available_memory()
     found = f"{there} MiB available, {number} machines take {wanted}"
     fix = "" if there >= wanted else "ask for fewer machines (--workers) or smaller ones (--memory), or end programs"
     return Finding(name="memory", good=there >= wanted, found=found, fix=fix)
 
 
-def _overhead() -> int:
+def _overhead(report: Callable[[str], None]) -> int:
     try:
-        return probe_kvm().accelerator.overhead
+        return probe_kvm(report).accelerator.overhead
     except MachineError:
         return Accelerator.KVM.overhead  # another finding is about what is not installed
 

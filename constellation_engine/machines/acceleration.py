@@ -34,14 +34,17 @@ _GUEST_DIED: Final = b"KVM internal error"  # QEMU says it, and pauses for ever
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
+_TRANSLATIONS: Final = 2048  # MiB of translated code; QEMU has no more
+
+
 class Accelerator(Enum):
     """Who runs the guest's instructions: QEMU's argument for that, the processor that goes with it, and MiB on top."""
 
     KVM = ("kvm", "host", 128)
     # In TCG of QEMU 7.2, 57-bit addresses and cmpxchg16b are slow or wrong, and `rep movsb`, with which a kernel copies
     # where the processor says that it is fast (erms), goes byte by byte. A control plane that comes up fills a cache of
-    # 1 GiB of translations three times, and each time all of them are thrown away: 2 GiB is the most that QEMU has.
-    TCG = ("tcg,thread=multi,tb-size=2048", "max,la57=off,-cx16,-erms", 128 + 2048)
+    # 1 GiB of translations three times, and each time all of them are thrown away.
+    TCG = (f"tcg,thread=multi,tb-size={_TRANSLATIONS}", "max,la57=off,-cx16,-erms", 128 + _TRANSLATIONS)
 
     @property
     def arguments(self) -> list[str]:

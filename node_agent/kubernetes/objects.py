@@ -98,13 +98,7 @@ def _vacant_leases() -> Iterator[dict[str, Any]]:
     a minute where machines are emulated. One that leads and runs takes its lease again.
     """
     for name in ("kube-controller-manager", "kube-scheduler"):
-        metadata = {"name": name, "namespace": "kube-system"}
-        yield {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": metadata,
-            "spec": {"holderIdentity": ""},
-        }
+        yield _lease({"name": name, "namespace": "kube-system"}, holder="")
 
 
 def _read(documents: bytes) -> list[dict[str, Any]]:
@@ -176,13 +170,12 @@ def _claims(node: OwnNode) -> Iterator[dict[str, Any]]:
         f"mesh-{str(node.mesh_address).replace('.', '-')}": node.name,
     }
     for name, holder in claims.items():
-        metadata = {"name": name, "namespace": NAMESPACE, "labels": {f"{GROUP}/node": node.name}}
-        yield {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": metadata,
-            "spec": {"holderIdentity": holder},
-        }
+        yield _lease({"name": name, "namespace": NAMESPACE, "labels": {f"{GROUP}/node": node.name}}, holder=holder)
+
+
+def _lease(metadata: dict[str, Any], *, holder: str) -> dict[str, Any]:
+    spec = {"holderIdentity": holder}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
 def _metadata(name: str) -> dict[str, Any]:

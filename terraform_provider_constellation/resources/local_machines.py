@@ -196,7 +196,7 @@ def _prepare(plan: LocalMachines, call: Call) -> Workspace:
     if (folder / STATE_FILE).exists():
         Workspace.open(folder).require_same(spec)
         call.warn("The workspace was there", f"{folder} holds a cluster of the same description: it is taken over.")
-    require(of_cluster(spec, folder))
+    require(of_cluster(spec, folder, tell))
     return Workspace.create(folder, spec)
 
 
@@ -214,7 +214,7 @@ def _bring_to(workspace: Workspace, workers: int, go_on: Callable[[], None]) -> 
     workspace.resize(workers)
     remove_surplus(workspace, report=tell)
     switch_off_stuck(workspace, report=tell)
-    require(of_cluster(workspace.state.spec, workspace.folder))
+    require(of_cluster(workspace.state.spec, workspace.folder, tell))
     _switch_on(workspace, go_on)
 
 

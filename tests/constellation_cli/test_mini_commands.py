@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "probe_kvm", lambda _=None: Probe(usable=False, reason="there is no /dev/kvm"))
+    monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=False, reason="there is no /dev/kvm"))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def machine_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(requirements, "available_memory", lambda: 16_000)
     monkeypatch.setattr(requirements, "find_ovmf", lambda: Firmware(programs / "OVMF.fd", None))
-    monkeypatch.setattr(requirements, "probe_kvm", lambda _=None: Probe(usable=False, reason="there is no /dev/kvm"))
+    monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=False, reason="there is no /dev/kvm"))
     return programs
 
 
@@ -100,7 +100,7 @@ def test_a_machine_that_is_not_emulated_takes_less(
 ) -> None:
     monkeypatch.setattr(requirements, "available_memory", lambda: 6400)
     assert not finding("memory", of_cluster(spec, tmp_path)).good
-    monkeypatch.setattr(requirements, "probe_kvm", lambda: Probe(usable=True))
+    monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=True))
     assert finding("memory", of_cluster(spec, tmp_path)).good
 
 
