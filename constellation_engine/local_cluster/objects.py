@@ -80,7 +80,8 @@ async def apply_services(workspace: Workspace, report: Callable[[str], None]) ->
     """
     wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
     writers = asyncio.Semaphore(_WRITERS)
-    async with AsyncClient(**_how(workspace)) as client:
+    how = await asyncio.to_thread(_how, workspace)  # it looks for a way, in a loop of its own
+    async with AsyncClient(**how) as client:
 
         async def write(item: Manifest) -> None:
             name = f"{item.kind} {item.metadata.name if item.metadata else ''}"

@@ -14,12 +14,12 @@ from constellation_engine.testing.node_images import FakeImage
 from constellation_engine.testing.programs import free_port
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+@pytest.fixture(params=[1, 3], ids=["one control plane", "three"])
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Workspace:
     """A workspace whose API server is gone."""
     monkeypatch.setattr(objects, "services_reference", lambda _: f"localhost/services@sha256:{'0' * 64}")
     image = FakeImage().write(tmp_path / "image").path
-    made = Workspace.create(tmp_path / "workspace", ClusterSpec(image=image))
+    made = Workspace.create(tmp_path / "workspace", ClusterSpec(image=image, control_planes=request.param))
     server = {"server": f"http://127.0.0.1:{free_port()}"}
     made.kubeconfig.write_text(
         yaml.safe_dump(
