@@ -48,18 +48,17 @@ def written(attestations: Sequence[Attestation], limits: ControlPlaneLimits | No
     """Write the document. Images are accepted with their signed manifests, other policies as they are.
 
     Raises:
-        ConfigError: images are signed by several keys, or nobody could join.
+        ImageKeyError: nodes of two images believe no key in common.
+        ConfigError: nobody could join.
         AttestationError: something is not acceptable by itself.
     """
-    from constellation_core.errors import ConfigError  # noqa: PLC0415 - as above
-    from constellation_core.join_config import ControlPlanes, JoinConfig  # noqa: PLC0415
+    from constellation_core.join_config import ControlPlanes, JoinConfig  # noqa: PLC0415 - as above
+    from constellation_engine.node_image.signing import joined_keys  # noqa: PLC0415
 
     signed = [one for one in attestations if one.manifest is not None]
-    if len({one.public_key for one in signed}) > 1:
-        raise ConfigError("expected images that one key signed, got several", hint="one join-config has one imageKey")
     policies: list[Policy] = [policy_of(one) for one in attestations]
     document: JoinConfig = JoinConfig(
-        image_key=(signed[0].public_key or "") if signed else "",
+        image_key=joined_keys((one.public_key or "").encode() for one in signed).decode("ascii"),
         images=tuple(map(signed_of, signed)),
         rest={policy_of(one).variant: rest_of(one) for one in signed if rest_of(one)},
         explicit=tuple(policy for policy, one in zip(policies, attestations, strict=True) if one.manifest is None),
