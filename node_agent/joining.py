@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from constellation_core.channel.verifier import Verifier
 
 FIRST_PAUSE: Final = 0.2  # seconds between the first two attempts
-LONGEST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 3.0
 ATTEMPT: Final = 45.0  # seconds for one attempt: the exchange, and the service's own limit
 
 _TEMPORARY: Final = frozenset({Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED, Status.DEADLINE_EXCEEDED, Status.UNKNOWN})

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from constellation_core.channel.verifier import Verifier
 
 DEFAULT_TIMEOUT: Final = 30.0  # seconds for everything up to the verdict
+CONNECTION_TIMEOUT: Final = 5.0
+"""Seconds for a TCP connection. Kernels answer for busy programs, so who is silent is not there; and who waits longer
+sees later that somebody came, because packets that begin a connection are repeated ever more seldom (RFC 6298)."""
 
 
 class AttestedChannel(EndingChannel):
@@ -96,8 +100,7 @@ async def _connect(host: str, port: int, stream: FrameStream, workers: Workers, 
         async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().create_connection(
                 lambda: stream,
-                host,
-                port,
+                sock=await _reach(host, port),
                 ssl=client_context(),
                 server_hostname="",
                 ssl_handshake_timeout=timeout,
@@ -115,3 +118,26 @@ async def _connect(host: str, port: int, stream: FrameStream, workers: Workers, 
         reason = str(error) or "the peer hung up during the TLS handshake"
         raise PeerUnavailableError(f"{where}: {reason}", hint="is the peer up, and the port open?") from None
     return AttestedChannel(host, port, stream, verdict)
+
+
+async def _reach(host: str, port: int) -> socket.socket:
+    """Connect to the first address that answers."""
+    loop = asyncio.get_running_loop()
+    failure = OSError("it has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)  # noqa: FBT003 - the standard library's
+        try:
+            await asyncio.wait_for(loop.sock_connect(made, address), CONNECTION_TIMEOUT)
+        except TimeoutError:
+            made.close()
+            failure = OSError(f"nobody answered within {CONNECTION_TIMEOUT:g} s")
+        except OSError as error:
+            made.close()
+            failure = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise failure

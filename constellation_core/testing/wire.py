@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -77,9 +77,11 @@ class Wire:
 
     async def read(self) -> bytes:
         """Wait for bytes; none where the peer hung up."""
-        with suppress(ConnectionError):
+        try:
             return await self._reader.read(_MOST)
-        return b""
+        except ConnectionError as error:
+            error.__traceback__ = None  # the reader keeps the error, whose frames would keep the reader
+            return b""
 
     async def rest(self) -> bytes:
         """Give all bytes until the peer hangs up."""

@@ -19,7 +19,7 @@ from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.client import FIELD_MANAGER
 from constellation_engine.cluster.manifests import manifests
-from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE
+from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE, Service
 from constellation_engine.cluster.status_reading import is_running
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
@@ -72,26 +72,41 @@ def services_reference(image: ImageFolder) -> str:
     raise BringUpError(f"{image.path}: expected the image of the services among its container images, got none")
 
 
-async def apply_services(workspace: Workspace, report: Callable[[str], None]) -> None:
-    """Write the objects of the services; those that are there are brought up to date.
+def services(workspace: Workspace) -> tuple[list[Manifest], list[Manifest]]:
+    """Give the objects of the services: all that joining needs, and then the pods that can wait for it.
+
+    Pods that start side by side start slowly, and machines wait for two of the four.
+
+    Raises:
+        BringUpError: the node image brings no services.
+    """
+    wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
+    later = [item for item in wanted if item.kind == "DaemonSet" and not Service(_name(item)).is_for_joining]
+    return [item for item in wanted if item not in later], later
+
+
+async def apply(workspace: Workspace, wanted: Sequence[Manifest], report: Callable[[str], None]) -> None:
+    """Write objects; those that are there are brought up to date.
 
     Raises:
         ClusterError: the API server refuses, or does not answer.
     """
-    wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
     writers = asyncio.Semaphore(_WRITERS)
     how = await asyncio.to_thread(_how, workspace)  # it looks for a way, in a loop of its own
     async with AsyncClient(**how) as client:
 
         async def write(item: Manifest) -> None:
-            name = f"{item.kind} {item.metadata.name if item.metadata else ''}"
             async with writers:
-                with asking(f"write {name}"):
+                with asking(f"write {item.kind} {_name(item)}"):
                     await client.apply(item, force=True)
 
         for _, items in groupby(wanted, _stage):
             await asyncio.gather(*map(write, items))
     report(f"{len(wanted)} objects written")
+
+
+def _name(item: Manifest) -> str:
+    return (item.metadata.name if item.metadata else None) or ""
 
 
 def _stage(item: Manifest) -> int:

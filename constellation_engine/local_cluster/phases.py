@@ -181,9 +181,10 @@ class _Run:
         return "waiting for the API server"
 
     def apply_services(self) -> None:
-        self._await(objects.apply_services(self._workspace, self.tell))
-        with objects.client_of(self._workspace) as client:
-            self._wait(objects.services_ready(client))
+        for wanted in objects.services(self._workspace):
+            self._await(objects.apply(self._workspace, wanted, self.tell))
+            with objects.client_of(self._workspace) as client:
+                self._wait(objects.services_ready(client))
 
     def wait_for_nodes(self) -> None:
         wanted = [place.name for place in places(self._workspace)]

@@ -65,7 +65,7 @@ def test_there_is_no_shell_no_compiler_and_no_package_manager(root: Path, name: 
 @pytest.mark.parametrize(
     "name",
     [
-        *("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kubeadm", "nft", "conntrack"),
+        *("containerd", "containerd-shim-runc-v2", "ctr", "crun", "kubelet", "kubeadm", "nft", "conntrack"),
         *("cryptsetup", "mkfs.ext4", "constellation-node-agent"),
     ],
 )

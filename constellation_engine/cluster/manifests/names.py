@@ -45,6 +45,11 @@ class Service(StrEnum):
         return {SERVICE_LABEL: self.value}
 
     @property
+    def is_for_joining(self) -> bool:
+        """Whether no machine can join without it."""
+        return self in (Service.JOIN, Service.KEYS)
+
+    @property
     def user(self) -> str:
         """Name by which the API server knows its service account."""
         return f"system:serviceaccount:{NAMESPACE}:{self.value}"

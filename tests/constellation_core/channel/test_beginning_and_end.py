@@ -9,7 +9,7 @@ import gc
 import os
 import socket
 import threading
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import pytest
 from grpclib.exceptions import StreamTerminatedError
 from OpenSSL import SSL
 
+from constellation_core.channel import client
 from constellation_core.channel.binding import VERSION
 from constellation_core.channel.client import attested_channel
 from constellation_core.channel.frames import encode_frame
@@ -248,6 +249,19 @@ async def test_a_failed_client_leaves_nothing(plain: Machines) -> None:
         with pytest.raises(PeerUnavailableError):
             async with attested_channel("127.0.0.1", 1, verifier=plain.verifier):
                 pass
+
+
+async def test_nobody_waits_long_for_a_host_that_is_silent(plain: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECTION_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):  # whose queue is full does not answer
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        async with nothing_left():
+            with pytest.raises(PeerUnavailableError, match="nobody answered within"):
+                async with attested_channel("127.0.0.1", full.getsockname()[1], verifier=plain.verifier):
+                    pass
 
 
 async def test_a_channel_does_not_connect_again(plain: Machines) -> None:

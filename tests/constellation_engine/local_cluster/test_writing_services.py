@@ -36,10 +36,19 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 
 def test_the_object_that_cannot_be_written_is_named(workspace: Workspace) -> None:
     with pytest.raises(ClusterError, match="write Namespace constellation-system: the API server does not answer"):
-        asyncio.run(objects.apply_services(workspace, lambda _: None))
+        asyncio.run(objects.apply(workspace, objects.services(workspace)[0], lambda _: None))
 
 
 def test_the_first_of_several_refusals_is_the_reason(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "_stage", lambda _: 0)
     with pytest.raises(ClusterError, match="does not answer"):
-        asyncio.run(objects.apply_services(workspace, lambda _: None))
+        asyncio.run(objects.apply(workspace, objects.services(workspace)[0], lambda _: None))
+
+
+def test_what_joining_does_not_need_comes_after_it(workspace: Workspace) -> None:
+    first, later = objects.services(workspace)
+    assert [item.metadata.name for item in first if item.kind == "DaemonSet" and item.metadata] == [
+        "join-service",
+        "key-service",
+    ]
+    assert [item.metadata.name for item in later if item.metadata] == ["verification-service", "storage-service"]

@@ -85,7 +85,8 @@ class StandingCluster:
         def wait_for_services(run: Any) -> None:  # noqa: ANN401 - the same
             from constellation_engine.local_cluster import objects  # noqa: PLC0415 - what is patched
 
-            run._await(objects.apply_services(run._workspace, run.tell))
+            for wanted in objects.services(run._workspace):
+                run._await(objects.apply(run._workspace, wanted, run.tell))
             cluster.run_services()
 
         def verify(run: Any) -> None:  # noqa: ANN401 - the same
