@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Constellation authors
 # SPDX-License-Identifier: Apache-2.0
-"""What runc is told of containers that collect evidence: they get the devices that sign it, besides what all have.
+"""What crun is told of containers that collect evidence: they get the devices that sign it, besides what all have.
 
 `constellation_engine.cluster.manifests.evidence` says what pods expect of the runtime `constellation-evidence`: each
 device that this machine has, mode 0660, for group 65532, readable and writable. The kernel numbers devices anew at

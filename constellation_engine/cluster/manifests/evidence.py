@@ -6,7 +6,7 @@ A host path is not enough: whatever its permissions, the device cgroup of a cont
 only `privileged: true` would lift that, together with every other protection. So pods name a runtime class, and the
 handler behind it, in the containerd configuration of the node image, adds the device. The contract with that image:
 
-    handler `constellation-evidence`: runc, with a `base_runtime_spec` that is containerd's default, and in it
+    handler `constellation-evidence`: crun, with a `base_runtime_spec` that is containerd's default, and in it
     linux.devices             /dev/tpmrm0 and /dev/sev-guest, those that the machine has: mode 0660, uid 0, gid 65532
     linux.resources.devices   allow the same, access "rw"
 
