@@ -88,7 +88,7 @@ def cluster_configuration(plan: ClusterPlan, patience: Patience) -> dict[str, An
         "networking": {"podSubnet": str(plan.pod_cidr), "serviceSubnet": str(plan.service_cidr)},
         "apiServer": {
             "certSANs": list(_names(plan)),
-            "extraArgs": _arguments(hardening.API_SERVER),
+            "extraArgs": _arguments(hardening.API_SERVER, patience.api_server),
             "extraVolumes": _API_SERVER_VOLUMES,
         },
         "controllerManager": {"extraArgs": _arguments(hardening.CONTROLLER_MANAGER, patience.leader_election)},

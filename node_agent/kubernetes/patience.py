@@ -60,6 +60,16 @@ class Patience(Enum):
         return {} if self is Patience.REAL else {"heartbeat-interval": "500", "election-timeout": "5000"}
 
     @property
+    def api_server(self) -> Mapping[str, str]:
+        """Arguments of the API server, which is not healthy while etcd takes longer than two seconds to answer.
+
+        Whoever starts meanwhile ends: the controller manager waits ten seconds for it, and is tried ever more seldom.
+        """
+        if self is Patience.REAL:
+            return {}
+        return {"etcd-healthcheck-timeout": "8s", "etcd-readycheck-timeout": "8s"}
+
+    @property
     def leader_election(self) -> Mapping[str, str]:
         """Arguments of controller manager and scheduler, which end when they cannot renew their lease in time."""
         if self is Patience.REAL:

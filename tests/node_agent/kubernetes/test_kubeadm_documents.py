@@ -132,6 +132,14 @@ def test_an_emulated_machine_is_waited_for() -> None:
     assert all(slow == 6 * fast for fast, slow in seconds.values())
 
 
+def test_etcd_of_an_emulated_machine_may_take_longer() -> None:
+    real, emulated = (
+        {one["name"] for one in init(patience=patience)["ClusterConfiguration"]["apiServer"]["extraArgs"]}
+        for patience in Patience
+    )
+    assert emulated - real == {"etcd-healthcheck-timeout", "etcd-readycheck-timeout"}
+
+
 @pytest.mark.parametrize(
     "processors, patience",
     [
