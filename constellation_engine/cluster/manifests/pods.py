@@ -140,7 +140,7 @@ def _container(workload: Workload) -> Container:
             limits={"memory": f"{limit}Mi"},  # none for the CPU: a throttled handshake is a failed one
         ),
         startupProbe=_probe("/readyz", period=2, failures=300),  # killed, a slow one starts no faster
-        readinessProbe=_probe("/readyz", period=5, failures=2),
+        readinessProbe=_probe("/readyz", period=10, failures=2),
         livenessProbe=_probe("/healthz", period=10, failures=6),
         securityContext=SecurityContext(
             allowPrivilegeEscalation=False,
