@@ -106,5 +106,9 @@ def _prepare(folder: Path, spec: ClusterSpec) -> Folder:
 
     if (folder / STATE_FILE).exists():
         LocalWorkspace.open(folder).require_same(spec)
-    require(of_cluster(spec, folder, lambda text: say("up", text)))
+    findings = of_cluster(spec, folder, lambda text: say("up", text))
+    require(findings)
+    for one in findings:
+        if not one.good:
+            say("up", f"{one.name}: {one.found}; {one.fix}")
     return LocalWorkspace.create(folder, spec)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 PROGRAMS: Final = (QEMU, "qemu-img", "swtpm", "swtpm_setup")
 USUAL_IMAGE: Final = "qemu-vtpm-release"
 
+_CONTROL_PLANE_IDLES: Final = 1.0  # processors that an emulated machine keeps busy, see docs/performance.md
+_WORKER_IDLES: Final = 0.4
+
 _CLOCK_SKEW: Final = timedelta(days=1)  # of the clock that an image was made by
 
 
@@ -97,6 +100,7 @@ def of_cluster(spec: ClusterSpec, folder: Path, report: Callable[[str], None] = 
         *map(_program, PROGRAMS),
         _firmware(),
         *_sizes(spec),
+        _processors(spec, report),
         _memory(spec, folder, report),
         _disk(spec, folder),
         *_ports(folder),
@@ -151,6 +155,22 @@ def _sizes(spec: ClusterSpec) -> Iterator[Finding]:
     ):
         fix = f"give each machine at least {least}{unit}"
         yield Finding(name=name, good=got >= least, found=f"{got}{unit}", fix="" if got >= least else fix)
+
+
+def _processors(spec: ClusterSpec, report: Callable[[str], None]) -> Finding:
+    """See that emulated machines which only idle leave something: else etcd answers too late, and nobody can join."""
+    there = len(os.sched_getaffinity(0))
+    busy = spec.control_planes * _CONTROL_PLANE_IDLES + spec.workers * _WORKER_IDLES if _is_emulated(report) else 0.0
+    found = f"{there}, of which emulated machines keep {busy:g} busy" if busy else f"{there}"
+    fix = "" if busy < there else "ask for fewer machines (--control-planes 1), or use a host with KVM"
+    return Finding(name="processors", good=busy < there, found=found, fix=fix, needed=False)
+
+
+def _is_emulated(report: Callable[[str], None]) -> bool:
+    try:
+        return not probe_kvm(report).usable
+    except MachineError:
+        return False  # another finding is about what is not installed
 
 
 def _memory(spec: ClusterSpec, folder: Path, report: Callable[[str], None]) -> Finding:

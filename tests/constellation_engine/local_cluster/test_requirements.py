@@ -41,6 +41,7 @@ def machine_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (programs / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(requirements, "available_memory", lambda: 16_000)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(requirements, "find_ovmf", lambda: Firmware(programs / "OVMF.fd", None))
     monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=False, reason="there is no /dev/kvm"))
     return programs
@@ -73,6 +74,19 @@ def test_everything_that_is_missing_is_named_at_once(
         require(of_cluster(replace(spec, memory=1024), tmp_path))
     assert "install the package swtpm" in caught.value.hint
     assert "give each machine at least 2048 MiB" in caught.value.hint
+
+
+@pytest.mark.parametrize("control_planes, workers, good", [(1, 1, True), (1, 2, True), (1, 3, False), (3, 0, False)])
+def test_emulated_machines_that_idle_leave_something_of_the_processors(
+    spec: ClusterSpec, tmp_path: Path, control_planes: int, workers: int, good: bool
+) -> None:
+    found = finding("processors", of_cluster(replace(spec, control_planes=control_planes, workers=workers), tmp_path))
+    assert (found.good, found.needed, bool(found.fix)) == (good, False, not good)
+
+
+def test_with_kvm_few_processors_are_enough(spec: ClusterSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "probe_kvm", lambda _: Probe(usable=True, reason=""))
+    assert finding("processors", of_cluster(replace(spec, control_planes=3), tmp_path)).good
 
 
 def test_a_program_is_named_with_its_package(spec: ClusterSpec, tmp_path: Path, machine_with_everything: Path) -> None:
