@@ -95,13 +95,13 @@ async def attested_channel(
 
 
 async def _connect(host: str, port: int, stream: FrameStream, workers: Workers, timeout: float) -> AttestedChannel:
-    where = f"{host}:{port}"
+    where, context = f"{host}:{port}", client_context()
     try:
         async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().create_connection(
                 lambda: stream,
                 sock=await _reach(host, port),
-                ssl=client_context(),
+                ssl=context,
                 server_hostname="",
                 ssl_handshake_timeout=timeout,
             )
@@ -128,7 +128,8 @@ async def _reach(host: str, port: int) -> socket.socket:
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)  # noqa: FBT003 - the standard library's
         try:
-            await asyncio.wait_for(loop.sock_connect(made, address), CONNECTION_TIMEOUT)
+            async with asyncio.timeout(CONNECTION_TIMEOUT):
+                await loop.sock_connect(made, address)
         except TimeoutError:
             made.close()
             failure = OSError(f"nobody answered within {CONNECTION_TIMEOUT:g} s")
