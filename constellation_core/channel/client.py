@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from constellation_core.channel.binding import VERSION
@@ -125,20 +125,20 @@ async def _reach(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure = OSError("it has no address")
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)  # noqa: FBT003 - the standard library's
-        try:
-            async with asyncio.timeout(CONNECTION_TIMEOUT):
-                await loop.sock_connect(made, address)
-        except TimeoutError:
-            made.close()
-            failure = OSError(f"nobody answered within {CONNECTION_TIMEOUT:g} s")
-        except OSError as error:
-            made.close()
-            failure = error
-        except BaseException:
-            made.close()
-            raise
-        else:
-            return made
-    raise failure
+        with ExitStack() as closing:
+            made = closing.enter_context(socket.socket(family, kind, protocol))
+            made.settimeout(0)
+            try:
+                async with asyncio.timeout(CONNECTION_TIMEOUT):
+                    await loop.sock_connect(made, address)
+            except TimeoutError:
+                failure = OSError(f"nobody answered within {CONNECTION_TIMEOUT:g} s")
+            except OSError as error:
+                failure = error
+            else:
+                closing.pop_all()
+                return made
+    try:
+        raise failure
+    finally:
+        del failure  # it knows this frame

@@ -73,6 +73,7 @@ class Wire:
             length = int.from_bytes(await self._reader.readexactly(_HEADER_SIZE), "big")
             return decode_message(await self._reader.readexactly(length), kind)
         except ConnectionError as error:
+            _let_go(error)
             raise EOFError(str(error)) from None
 
     async def read(self) -> bytes:
@@ -80,7 +81,7 @@ class Wire:
         try:
             return await self._reader.read(_MOST)
         except ConnectionError as error:
-            error.__traceback__ = None  # the reader keeps the error, whose frames would keep the reader
+            _let_go(error)
             return b""
 
     async def rest(self) -> bytes:
@@ -111,6 +112,11 @@ class Wire:
         self._writer.transport.abort()
 
 
+def _let_go(error: ConnectionError) -> None:
+    """Forget where an error was met: the reader keeps the error, whose frames would keep the reader."""
+    error.__traceback__ = None
+
+
 @asynccontextmanager
 async def dial(
     port: int, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", buffer: int = 0
@@ -125,7 +131,7 @@ async def dial(
     """
     plain = socket.socket()
     try:
-        plain.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        plain.settimeout(0)
         if buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         plain.bind((address, 0))

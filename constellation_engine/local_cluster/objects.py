@@ -81,8 +81,7 @@ def services(workspace: Workspace) -> tuple[list[Manifest], list[Manifest]]:
         BringUpError: the node image brings no services.
     """
     wanted = manifests(image=services_reference(workspace.image()), variant=Variant.QEMU_VTPM)
-    later = [item for item in wanted if item.kind == "DaemonSet" and not Service(_name(item)).is_for_joining]
-    return [item for item in wanted if item not in later], later
+    return [item for item in wanted if not _can_wait(item)], [item for item in wanted if _can_wait(item)]
 
 
 async def apply(workspace: Workspace, wanted: Sequence[Manifest], report: Callable[[str], None]) -> None:
@@ -103,6 +102,10 @@ async def apply(workspace: Workspace, wanted: Sequence[Manifest], report: Callab
         for _, items in groupby(wanted, _stage):
             await asyncio.gather(*map(write, items))
     report(f"{len(wanted)} objects written")
+
+
+def _can_wait(item: Manifest) -> bool:
+    return item.kind == "DaemonSet" and not Service(_name(item)).is_for_joining
 
 
 def _name(item: Manifest) -> str:

@@ -159,35 +159,29 @@ def _sizes(spec: ClusterSpec) -> Iterator[Finding]:
 
 def _processors(spec: ClusterSpec, report: Callable[[str], None]) -> Finding:
     """See that emulated machines which only idle leave something: else etcd answers too late, and nobody can join."""
-    there = len(os.sched_getaffinity(0))
-    busy = spec.control_planes * _CONTROL_PLANE_IDLES + spec.workers * _WORKER_IDLES if _is_emulated(report) else 0.0
+    there, emulated = len(os.sched_getaffinity(0)), _accelerator(report) is Accelerator.TCG
+    idling = spec.control_planes * _CONTROL_PLANE_IDLES + spec.workers * _WORKER_IDLES
+    busy = idling if emulated else 0.0
     found = f"{there}, of which emulated machines keep {busy:g} busy" if busy else f"{there}"
     fix = "" if busy < there else "ask for fewer machines (--control-planes 1), or use a host with KVM"
     return Finding(name="processors", good=busy < there, found=found, fix=fix, needed=False)
 
 
-def _is_emulated(report: Callable[[str], None]) -> bool:
+def _accelerator(report: Callable[[str], None]) -> Accelerator:
     try:
-        return not probe_kvm(report).usable
+        return probe_kvm(report).accelerator
     except MachineError:
-        return False  # another finding is about what is not installed
+        return Accelerator.KVM  # another finding is about what is not installed
 
 
 def _memory(spec: ClusterSpec, folder: Path, report: Callable[[str], None]) -> Finding:
     """Compare what machines take that do not run yet with what is left."""
     running = sum(machine.status().state is not MachineState.STOPPED for machine in machines(folder / "machines"))
     number = max(spec.control_planes + spec.workers - running, 0)
-    wanted, there = number * (spec.memory + _overhead(report)), available_memory()
+    wanted, there = number * (spec.memory + _accelerator(report).overhead), available_memory()
     found = f"{there} MiB available, {number} machines take {wanted}"
     fix = "" if there >= wanted else "ask for fewer machines (--workers) or smaller ones (--memory), or end programs"
     return Finding(name="memory", good=there >= wanted, found=found, fix=fix)
-
-
-def _overhead(report: Callable[[str], None]) -> int:
-    try:
-        return probe_kvm(report).accelerator.overhead
-    except MachineError:
-        return Accelerator.KVM.overhead  # another finding is about what is not installed
 
 
 def _disk(spec: ClusterSpec, folder: Path) -> Finding:

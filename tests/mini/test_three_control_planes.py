@@ -33,11 +33,10 @@ LONG = 1800.0  # seconds: three control planes share two processors
 def trio(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three control planes and no worker."""
     folder = tmp_path_factory.mktemp("trio") / "cluster"
-    image = kept_image(repository, Profile.RELEASE)
-    wanted = of_cluster(ClusterSpec(image=image.path, control_planes=3, workers=0), folder)
-    if lacking := [one.found for one in wanted if one.name == "processors" and not one.good]:
+    findings = of_cluster(ClusterSpec(image=folder, control_planes=3, workers=0), folder)
+    if lacking := [one.found for one in findings if one.name == "processors" and not one.good]:
         pytest.skip(f"processors: {lacking[0]}")
-    made = Cluster.new(folder, image, control_planes=3, workers=0)
+    made = Cluster.new(folder, kept_image(repository, Profile.RELEASE), control_planes=3, workers=0)
     try:
         made.up()
         yield made
