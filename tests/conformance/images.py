@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container images that the conformance tests ask for, built here: nodes have no registry.
 
-`agnhost` is the program of Kubernetes' own module, built from its sources (modules/manifest.toml); busybox, dig, curl,
-nc and getent are Debian's. Names and tags are those that `e2e.test --list-images` says.
+`agnhost` is the program of Kubernetes' own module, built from its sources (modules/manifest.toml); shells, busybox,
+dig, curl, nc and getent are Debian's. Names and tags are those that `e2e.test --list-images` says.
 
 Against the published images there is no iperf, no CoreDNS of 2019, no certificate of agnhost's `porter`, and no
 registry within agnhost: no test that is chosen here asks for them.
@@ -107,7 +107,7 @@ class _Builder:
         (self.work / "archives").mkdir()
         tools = self._layer("tools", lambda root: fill_with_tools(root, packages))
         program = self._layer("agnhost", lambda root: _fill_with_agnhost(root, agnhost))
-        busybox = self._layer("busybox", lambda root: _fill_with_busybox(root, self.work / "tools/usr/bin/busybox"))
+        busybox = self._layer("busybox", lambda root: _fill_with_busybox(root, self.work / "tools/usr/bin"))
         plain = Settings(user=_ROOT, arguments=["sh"], environment=_SEARCH_PATH)
         self._write(AGNHOST, [tools, program], replace(plain, entrypoint=["/agnhost"], arguments=["pause"]))
         self._write(BUSYBOX, [busybox], plain)
@@ -144,10 +144,11 @@ def _fill_with_agnhost(root: Path, agnhost: Path) -> None:
     (root / "uploads").mkdir()
 
 
-def _fill_with_busybox(root: Path, busybox: Path) -> None:
+def _fill_with_busybox(root: Path, tools: Path) -> None:
     make_frame(root)
     (root / "bin").mkdir()
-    shutil.copy(busybox, root / "bin/busybox")
+    shutil.copy(tools / "busybox", root / "bin/busybox")
+    shutil.copy(tools / "bash-static", root / "bin/sh")
     _link_applets(root / "bin/busybox")
 
 

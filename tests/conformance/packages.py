@@ -22,6 +22,7 @@ LIST: Final = PackageList(
     MappingProxyType(
         {
             "base-files": "the frame of a file system, and what system it is",
+            "bash-static": "the shell beside busybox: Debian's busybox loses variables whose names have a dash",
             "bind9-dnsutils": "tests ask name servers by dig",
             "bind9-host": "bind9-dnsutils",
             "bind9-libs": "bind9-dnsutils",
@@ -84,7 +85,8 @@ _LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
 KEPT: Final = (
     *("bin", "lib", "lib64", "sbin"),  # symbolic links into /usr
     *("etc/debian_version", "etc/os-release", "usr/lib/os-release"),
-    *("usr/bin/busybox", "usr/bin/curl", "usr/bin/dash", "usr/bin/dig", "usr/bin/getent", "usr/bin/nc.openbsd"),
+    *("usr/bin/bash-static", "usr/bin/busybox", "usr/bin/curl", "usr/bin/dash", "usr/bin/dig", "usr/bin/getent"),
+    "usr/bin/nc.openbsd",
     *("usr/lib64/*", f"{_LIBRARIES}/*.so*", f"!{_LIBRARIES}/gconv/*", "usr/share/doc/*/copyright"),
 )
 """Patterns of `constellation_engine.debian.deb.unpack`."""

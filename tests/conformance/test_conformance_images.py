@@ -62,3 +62,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 def test_programs_run(daemon: Daemon, image: str, command: str, said: str) -> None:
     name = f"conformance-{os.getpid()}"
     assert said in daemon.ctr("run", "--rm", image, name, *shlex.split(command))
+
+
+def test_the_shell_hands_on_every_variable(daemon: Daemon) -> None:
+    name = f"conformance-{os.getpid()}"
+    assert "data-1=x" in daemon.ctr("run", "--rm", "--env", "data-1=x", BUSYBOX, name, "sh", "-c", "env")
