@@ -61,7 +61,7 @@ def kept_image(repository: Path, profile: Profile, *, name: str = "", containers
         containers: archives of container images that are added to it.
     """
     kind = f"{profile}+{name}" if name else f"{profile}"
-    place = IMAGES / f"{kind}-{digest_of(repository)[:16]}"
+    place = IMAGES / f"{kind}-{digest_of(repository, containers)[:16]}"
     if not (place / ImageFile.BUILD).exists():
         for old in IMAGES.glob(f"{kind}-*"):  # images, and logs of their builds
             if old.is_dir():
@@ -81,8 +81,8 @@ def kept_image(repository: Path, profile: Profile, *, name: str = "", containers
     return ImageFolder.open(place)
 
 
-def digest_of(repository: Path) -> str:
-    """Hash the sources of the image."""
+def digest_of(repository: Path, containers: Sequence[Path] = ()) -> str:
+    """Hash the sources of the image, and what is added to it."""
     hashed = hashlib.sha256()
     for source in SOURCES:
         root = repository / source
@@ -90,6 +90,8 @@ def digest_of(repository: Path) -> str:
             if path.is_file() and "__pycache__" not in path.parts:
                 hashed.update(f"{path.relative_to(repository)}\0{path.stat().st_mode & 0o111}\0".encode())
                 hashed.update(hashlib.sha256(path.read_bytes()).digest())
+    for archive in containers:
+        hashed.update(hashlib.sha256(archive.read_bytes()).digest())
     return hashed.hexdigest()
 
 
