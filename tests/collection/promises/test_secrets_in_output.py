@@ -51,3 +51,24 @@ def test_a_secret_that_is_refused_is_not_written(play: Player, tmp_path: Path) -
     assert played.failed == {"localhost": 1}
     assert "never overwritten" in played.text
     assert there not in played.text
+
+
+def test_keys_that_are_made_certified_with_and_escrowed_are_not_written(play: Player, tmp_path: Path) -> None:
+    age: Any = pytest.importorskip("pyrage", reason="pip install 'constellation-kubernetes[escrow]'")
+    reader = str(age.x25519.Identity.generate().to_public())
+    secret, key = tmp_path / "secret.json", tmp_path / "image.key"
+    escrow = {"path": str(tmp_path / "keys.age"), "files": [str(secret), str(key)], "recipients": {"ada": reader}}
+    tasks = [
+        keep(secret),
+        {"constellation.core.image_key": {"path": str(key)}, "register": "made"},
+        {"constellation.core.image_key": {"path": str(key), "stage": "introduced"}, "register": "next"},
+        {"constellation.core.ssh_authority": {"master_secret": str(secret), "path": str(tmp_path / "authority.pub")}},
+        {"constellation.core.key_escrow": escrow},
+        {"ansible.builtin.debug": {"var": "vars"}},
+    ]
+    played = play(tasks, verbosity=4, diff=True)
+    assert played.changed == {"localhost": 5}, played.text
+    private = [line for path in tmp_path.glob("image.key*") for line in path.read_text().splitlines()[1:-1]]
+    assert len(private) >= 2
+    hidden = [MasterSecret.load(secret).secret.reveal().hex(), *private]
+    assert not [one for one in hidden if one in played.text]
