@@ -192,6 +192,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.cluster", *({"--markdown"} & set(session.posargs)))
     session.run("python", "-m", "benchmarks.terraform", *({"--markdown"} & set(session.posargs)))
     session.run("python", "-m", "benchmarks.provider", *({"--markdown"} & set(session.posargs)))
+    session.run("python", "-m", "benchmarks.constructs", *({"--markdown"} & set(session.posargs)))
     session.run("python", "-m", "benchmarks.collection", *({"--markdown"} & set(session.posargs)))
 
 
