@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from terraform_provider_constellation.objects.attestation import Attestation, policy_of, rest_of, signed_of
@@ -27,6 +28,7 @@ class ControlPlaneLimits(Model):
     )
 
 
+@lru_cache(maxsize=8)  # clusters of one `count` have the same, and each is judged twice
 def join_config_document(text: str) -> str | None:
     """Judge a document."""
     from constellation_core.errors import ConfigError  # noqa: PLC0415 - Terraform starts us often
