@@ -17,6 +17,7 @@ from constellation_core.conditions import Condition, wait_for
 from constellation_engine.cluster.join_config import put, show
 from constellation_engine.machines import Machine, machines
 from constellation_engine.node_image.targets import Profile
+from terraform_provider_constellation.main import ADDRESS
 from terraform_provider_constellation.packaging.mirror import Mirror, Tool
 from tests.mini.cluster import UP, Cluster
 from tests.node_image.built_images import kept_image
@@ -35,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(8 * UP)]
 def terraform(repository: Path, tmp_path: Path) -> Iterator[Terraform]:
     """The example, with the image that is built, and the provider as users install it; machines left are removed."""
     shutil.copytree(repository / "examples" / "mini", tmp_path, dirs_exist_ok=True)
-    Mirror(tmp_path / "providers", Tool.TERRAFORM).install_link("0.0.1")
+    Mirror(tmp_path / "providers" / ADDRESS, Tool.TERRAFORM).install_link("0.0.1")
     install_from(tmp_path, tmp_path / "providers")
     image = kept_image(repository, Profile.RELEASE)
     running = Terraform(program_of(TERRAFORM), TERRAFORM, tmp_path, {"TF_VAR_image": str(image.path)})
