@@ -90,8 +90,11 @@ def _provider_is_killed(terraform: Terraform) -> None:
     """`kill -9` while Kubernetes is made."""
     with terraform.start("apply", "-auto-approve") as apply:
         _wait_for(terraform, "the first node is genuine")
-        for child in Path(f"/proc/{apply.pid}/task/{apply.pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+        tasks = Path(f"/proc/{apply.pid}/task").glob("*/children")  # whichever of its threads started it
+        providers = [int(child) for children in tasks for child in children.read_text().split()]
+        assert providers
+        for provider in providers:
+            os.kill(provider, signal.SIGKILL)
         apply.communicate(timeout=UP)
     assert apply.returncode != 0
 
