@@ -117,7 +117,7 @@ def _a_stopped_machine_is_seen_and_repaired(terraform: Terraform, place: Cluster
 
 
 def _a_changed_join_config_is_seen_and_repaired(terraform: Terraform) -> None:
-    kubeconfig = terraform.state(KIND, "mini")["kubeconfig_path"]
+    kubeconfig = terraform.folder / terraform.state(KIND, "mini")["kubeconfig_path"]
     with Client(config=KubeConfig.from_file(kubeconfig), field_manager="test") as client:
         before = show(client).text
         put(client, before.replace("max: 1", "max: 3"))
