@@ -198,8 +198,9 @@ class Connection:
 
     async def _reason(self, status: int) -> str:
         """Say what the server says: Kubernetes and etcd describe an error in an object with a message."""
-        event = await self._event()
-        said = bytes(event.data) if isinstance(event, h11.Data) else b""
+        said = bytearray()
+        while len(said) < LARGEST and isinstance(event := await self._event(), h11.Data):
+            said += event.data
         try:
             return f"{self._who}: {json.loads(said)['message']!s:.500}"
         except (ValueError, KeyError, TypeError):

@@ -306,6 +306,11 @@ def _check(output: Path, request: ImageRequest) -> None:
             f"{request.target.variant}: expected firmware and processors for its launch digests, and for no other",
             hint="--firmware OVMF.amdsev.fd --cpus 2,4 --cpu-model EPYC-Milan",
         )
+    if request.from_manifest and not request.from_manifest.is_file():
+        raise NodeImageError(
+            f"{request.from_manifest}: expected {ImageFile.PACKAGES} of an image, there is none",
+            hint="name the file of another image, or get this one again",
+        )
     if shutil.which("mcopy") is None:
         raise MissingProgramError("there is no mcopy on this machine", hint="apt-get install mtools")
     if request.from_manifest and shutil.which("reprepro") is None:

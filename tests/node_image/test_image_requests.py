@@ -95,9 +95,15 @@ def test_a_list_of_packages_needs_what_makes_an_archive_of_them(
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "mcopy").touch(mode=0o755)
+    (tmp_path / "packages.json").touch()
     monkeypatch.setenv("PATH", str(programs))
     with pytest.raises(MissingProgramError, match="reprepro"):
         attempt(from_manifest=tmp_path / "packages.json")
+
+
+def test_a_list_of_packages_that_is_not_there_is_named(attempt: Callable[..., None], tmp_path: Path) -> None:
+    with pytest.raises(NodeImageError, match=r"nowhere\.json: expected packages\.json of an image"):
+        attempt(from_manifest=tmp_path / "nowhere.json")
 
 
 @pytest.mark.parametrize("read", [Target.named, Profile.named], ids=["target", "profile"])
