@@ -19,8 +19,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import machine
-from benchmarks.table import Promise, Row, as_markdown, as_text
+from benchmarks.footprint import compiled
+from benchmarks.subject import REPOSITORY
+from benchmarks.table import Promise, Row, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 CALL_TARGET: Final = 0.6  # seconds of one call of a module
 SITE_TARGET: Final = 12.0  # seconds of `site` on one control plane and one worker
 
-_REPOSITORY: Final = Path(__file__).parents[1]
 _MORE: Final = 10  # tasks
 _CHANGED_NOTHING: Final = " changed=0 "
 
@@ -41,10 +41,7 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        rows = list(_rows(Path(folder), options.workspace, options.rounds))
-    print(machine.describe(None))
-    print(as_markdown(rows) if options.markdown else as_text(rows))
-    return int(not all(promise.kept for row in rows for promise in row.promises))
+        return show(_rows(Path(folder), options.workspace, options.rounds), markdown=options.markdown)
 
 
 def _rows(home: Path, workspace: Path | None, rounds: int) -> Iterator[Row]:
@@ -99,13 +96,12 @@ def _environment(home: Path) -> dict[str, str]:
     """Nothing of the user's, and modules that were compiled before, as where they are installed."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     ansible = {
-        "ANSIBLE_COLLECTIONS_PATH": str(_REPOSITORY),
+        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY),
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home / "compiled")}
-    return others | ansible | compiled | {"HOME": str(home), "LC_ALL": "C.UTF-8"}
+    return others | ansible | compiled(home / "compiled") | {"HOME": str(home), "LC_ALL": "C.UTF-8"}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.footprint import compiled
+from benchmarks.subject import REPOSITORY
 from benchmarks.table import Promise, Row
 from benchmarks.terraform import report
 
@@ -23,19 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TARGET: Final = 0.4  # seconds
-_EXAMPLE: Final = Path(__file__).parents[1] / "examples" / "mini_cdktf"
+_EXAMPLE: Final = REPOSITORY / "examples" / "mini_cdktf"
 _EMPTY: Final = "import cdktn; app = cdktn.App(); cdktn.TerraformStack(app, 'empty'); app.synth()"
 
 
 def _seconds(rounds: int, *arguments: str) -> float:
     """Give the best of several runs, of modules that were compiled before."""
     with TemporaryDirectory() as folder:
-        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
+        environment = os.environ | compiled(Path(folder, "compiled"))
         times = []
         for _ in range(rounds + 1):
             start = perf_counter()
             command = (sys.executable, *arguments)
-            subprocess.run(command, check=True, cwd=folder, env=os.environ | compiled, capture_output=True)
+            subprocess.run(command, check=True, cwd=folder, env=environment, capture_output=True)
             times.append(perf_counter() - start)
     return min(times[1:])
 
@@ -56,4 +58,4 @@ def _rows(rounds: int) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    sys.exit(report(__doc__, _rows))
+    sys.exit(report(__doc__, _rows, needs=["node"]))

@@ -17,6 +17,7 @@ from benchmarks.table import Promise, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from benchmarks.subject import Subject
 
@@ -47,9 +48,14 @@ def import_milliseconds(module: str, rounds: int) -> float:
     """Processor time to import a module, or several with commas between them, in a fresh process."""
     program = _TIMED_IMPORT.format(module=module)
     with TemporaryDirectory() as cache:  # compiled beforehand, as installers leave it
-        environment = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache}
+        environment = compiled(cache)
         _run("-c", program, **environment)
         return 1000 * median(float(_run("-c", program, **environment)) for _ in range(rounds))
+
+
+def compiled(folder: Path | str) -> dict[str, str]:
+    """What has Python keep compiled modules in a folder, whatever the user's environment says."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}
 
 
 def memory_rows(subjects: Iterable[Subject]) -> Iterator[Row]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from benchmarks import machine
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -55,3 +57,15 @@ def as_markdown(rows: Iterable[Row]) -> str:
     """A Markdown table."""
     lines = [_HEAD, ("---",) * len(_HEAD), *(row.cells() for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show(rows: Iterable[Row], *, markdown: bool) -> int:
+    """Print on what was measured, and the table.
+
+    Returns:
+        Exit status: 1 where a target was missed.
+    """
+    measured = list(rows)
+    print(machine.describe(None))
+    print(as_markdown(measured) if markdown else as_text(measured))
+    return int(not all(promise.kept for row in measured for promise in row.promises))

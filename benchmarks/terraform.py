@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import machine
-from benchmarks.table import Promise, Row, as_markdown, as_text
+from benchmarks.table import Promise, Row, show
 from benchmarks.terraform_subject import Subject, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 HANDSHAKE_TARGET: Final = 100  # milliseconds
 PLAN_TARGET: Final = 600  # milliseconds, one resource
@@ -107,12 +106,18 @@ def main() -> int:
     return report(__doc__, _rows)
 
 
-def report(description: str | None, rows: Callable[[int], Iterable[Row]]) -> int:
+def report(
+    description: str | None,
+    rows: Callable[[int], Iterable[Row]],
+    *,
+    needs: Sequence[str] = ("terraform", "go", "openssl"),
+) -> int:
     """Measure what the command line asks for, and print it.
 
     Args:
         description: of the program.
         rows: measures, each figure so many times.
+        needs: programs without which there is nothing to measure.
 
     Returns:
         Exit status: 1 where a target was missed.
@@ -121,14 +126,11 @@ def report(description: str | None, rows: Callable[[int], Iterable[Row]]) -> int
     parser.add_argument("--rounds", type=int, default=10, help="how often to measure each figure")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     options = parser.parse_args()
-    missing = [name for name in ("terraform", "go", "openssl") if shutil.which(name) is None]
+    missing = [name for name in needs if shutil.which(name) is None]
     if missing:
         print(f"skipped: {', '.join(missing)} not installed", file=sys.stderr)
         return 0
-    measured = list(rows(options.rounds))
-    print(machine.describe(None))
-    print(as_markdown(measured) if options.markdown else as_text(measured))
-    return int(not all(promise.kept for row in measured for promise in row.promises))
+    return show(rows(options.rounds), markdown=options.markdown)
 
 
 if __name__ == "__main__":

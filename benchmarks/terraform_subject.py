@@ -14,6 +14,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from benchmarks.footprint import compiled
 from terraform_provider_constellation.plugin.serving.handshake import COOKIE, COOKIE_NAME
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ class Subject:
     def environment(self) -> dict[str, str]:
         """What its programs shall know."""
         own = {"TF_CLI_CONFIG_FILE": str(self.folder / "tool.rc"), "CHECKPOINT_DISABLE": "1"}
-        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "compiled")}
-        return os.environ | own | compiled
+        return os.environ | own | compiled(self.folder / "compiled")
 
 
 def _write_certificate(path: Path) -> None:
