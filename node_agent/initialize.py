@@ -70,7 +70,7 @@ async def initialize(
         endpoint=order.endpoint,
     )
     run.phase("mesh")
-    await machine.enter_mesh(membership, keys)  # 3
+    await machine.enter_mesh(membership, keys.measurement)  # 3
     run.phase("mesh", finished=True)
     run.phase("kubernetes")
     plan = _plan(machine, disk, order, itself, membership, secrets_key)

@@ -92,7 +92,7 @@ class LaterBoot:
         machine = self._machine
         machine.membership = membership
         machine.reporter.enter(Phase.STARTING_KUBERNETES, f"node {membership.name} of cluster {membership.short_id}")
-        await machine.enter_mesh(membership, keys)  # 5
+        await machine.enter_mesh(membership, keys.measurement)  # 5
         machine.let_people_in()
         await machine.set_up(machine.parts.kubernetes.start_kubelet)  # 6
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from uuid import UUID
 
+    from constellation_core.keys.secret import Secret
     from node_agent.device import NodeDevice
     from node_agent.emergency_access import EmergencyAccess
     from node_agent.image import ImageFacts, TrustedImage
@@ -99,6 +100,7 @@ class Machine:
         reporter: tells what happens.
         marked: whether this boot belongs to a cluster: then there is no way back but another boot.
         membership: of its cluster, once it has one.
+        secret: the measurement secret, once the mesh is up.
         init_port: where it listens for init; 0 where it does not.
     """
 
@@ -113,6 +115,7 @@ class Machine:
     reporter: Reporter
     marked: bool = False
     membership: Membership | None = None
+    secret: Secret | None = field(default=None, repr=False)
     init_port: int = 0
 
     @property
@@ -212,10 +215,14 @@ class Machine:
         self.reporter.note(f"marked for cluster {cluster_id.hex()}")
         return cluster_id
 
-    async def enter_mesh(self, membership: Membership, keys: ClusterKeys) -> None:
+    async def enter_mesh(self, membership: Membership, secret: Secret) -> None:
         """Bring up the mesh, behind rules that let nothing out beside it, and in it the way to the API.
 
         Where the administrator gave the API an address of their own, it leads where that leads.
+
+        Args:
+            membership: of the cluster.
+            secret: the measurement secret.
 
         Raises:
             PermanentError: it does not come up.
@@ -224,12 +231,13 @@ class Machine:
         key = mesh.load_or_make_key(self.settings.mesh_folder)
         pods, services = membership.pod_cidr, membership.service_cidr
         await self.insist(lambda: mesh.protect(pods, service_cidr=services))
-        await self.insist(lambda: mesh.start(key=key, address=membership.mesh_address, secret=keys.measurement))
+        await self.insist(lambda: mesh.start(key=key, address=membership.mesh_address, secret=secret))
         await self.insist(lambda: mesh.set_peers(membership.peers))
         self.reporter.note(f"mesh: {membership.mesh_address}, {len(membership.peers)} peers")
         if membership.endpoint == API_ENDPOINT:
             served_here = membership.role is Role.CONTROL_PLANE
             await self.insist(lambda: mesh.lead_to_api(served_here=served_here))
+        self.secret = secret
 
     async def set_up(
         self, call: Callable[[Report], Awaitable[_Result]], also: Callable[[str], None] | None = None

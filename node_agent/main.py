@@ -20,20 +20,29 @@ from node_agent.reporter import Reporter
 from node_agent.settings import Settings
 from node_agent.state_machine import StateMachine
 from node_agent.status import StatusServer
+from node_agent.succession import begin_anew
 from node_agent.systemd import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from constellation_core.keys.secret import Secret
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the agent until it is told to end."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(run(Settings(**_settings(arguments))))
+    secret = asyncio.run(run(Settings(**_settings(arguments))))
+    if secret is not None:
+        begin_anew(secret)
 
 
-async def run(settings: Settings) -> None:
-    """Live until SIGTERM or SIGINT."""
+async def run(settings: Settings) -> Secret | None:
+    """Live until SIGTERM or SIGINT, or until a smaller agent is to follow this one.
+
+    Returns:
+        What that one needs; None where the agent was told to end.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -49,10 +58,12 @@ async def run(settings: Settings) -> None:
             told = asyncio.ensure_future(stop.wait())
             await asyncio.wait({living, told}, return_when=asyncio.FIRST_COMPLETED)
             told.cancel()
-            if living.done():
-                living.result()
-            reporter.enter(Phase.STOPPING, "was told to end")
             status.close()
+            if living.done():
+                return living.result()
+            reporter.enter(Phase.STOPPING, "was told to end")
+            manager.stopping()
+            return None
 
 
 def _settings(arguments: Sequence[str] | None) -> dict[str, Any]:

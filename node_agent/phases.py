@@ -85,3 +85,12 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Append an entry."""
         append_public(self._path, entry.to_line())
+
+    def entered(self) -> dict[Phase, float]:
+        """Read when each phase began last in this boot: phase → seconds of uptime, in this order."""
+        begun: dict[Phase, float] = {}
+        for record in map(json.loads, self._path.read_bytes().splitlines()):
+            if (phase := Phase(record["phase"])) != next(reversed(begun), None):
+                begun.pop(phase, None)
+                begun[phase] = record["uptime"]
+        return begun

@@ -52,6 +52,11 @@ class Reporter:
         """Take facts for the next time that the console shows everything."""
         self._view = replace(self._view, **facts)
 
+    def go_on(self) -> None:
+        """Go on where the agent before this one was (`succession`)."""
+        self.entered = self._journal.entered()
+        self.know(phase=next(reversed(self.entered), Phase.STARTING))
+
     def enter(self, phase: Phase, reason: str = "", *, hint: str = "") -> None:
         """Tell of a phase that begins, or whose reason changes.
 

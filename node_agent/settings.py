@@ -33,6 +33,8 @@ class Settings:
         linger: seconds after which the init server of a node that was initialised closes, if nobody acknowledged the
             answer: for an administrator whose connection broke, and who needs 45 s for one attempt at an emulated node.
             Longer is no use: what was answered is on the disk too, and `recover` gives it (docs/adr/0019).
+        settling: seconds that a node serves before a smaller agent follows this one; longer than `linger`.
+        inherited: file descriptor of what the agent before this one hands over; -1 if there was none in this boot.
     """
 
     image: Path = Path("/usr/lib/constellation/image")
@@ -53,6 +55,8 @@ class Settings:
     device_patience: float = 60.0
     reading_time: float = 20.0
     linger: float = 300.0
+    settling: float = 400.0
+    inherited: int = -1
 
     @property
     def mesh_folder(self) -> Path:

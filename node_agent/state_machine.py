@@ -5,7 +5,7 @@
     start → evidence? → lock state (register 15)
       zero: state disk adopted?  no  → first boot: init ∥ join
                                  yes → later boot: rejoin ∥ recover
-      set:  this boot belongs to a cluster → go on
+      set:  this boot belongs to a cluster → go on, if the agent before this one said with which secret
 
 What cannot go on before the mark waits, says why, and touches nothing. What cannot go on after it says why, forgets all
 keys, and boots again. There is never a prompt.
@@ -16,24 +16,29 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from attestation.errors import AttestationError
+from constellation_core.keys.derivation import cluster_id
 from constellation_core.roles import Role
 from node_agent.addresses import own_addresses, set_addresses
 from node_agent.errors import AgentError, PermanentError, TemporaryError
 from node_agent.image import ImageFacts, Profile, TrustedImage, take_manifest
 from node_agent.loops import background, insist, words
 from node_agent.machine import Assembly, Machine
+from node_agent.membership import Membership
+from node_agent.metadata.record import Metadata
 from node_agent.parts import DiskKind
 from node_agent.phases import Phase
+from node_agent.succession import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
+    from constellation_core.keys.secret import Secret
     from node_agent.device import NodeDevice
-    from node_agent.metadata.record import Metadata
     from node_agent.parts import Peer
     from node_agent.reporter import Reporter
     from node_agent.settings import Settings
@@ -67,11 +72,17 @@ class StateMachine:
         membership = self._machine.membership if self._machine is not None else None
         return len(membership.peers) if membership is not None else 0
 
-    async def run(self) -> None:
-        """Live until cancelled."""
+    async def run(self) -> Secret:
+        """Live until cancelled, or until this is a node that serves and has settled.
+
+        Returns:
+            What a smaller agent needs to go on with.
+        """
         async with AsyncExitStack() as afterwards, background(self._watch_addresses()):
             try:
-                await self._live(afterwards)
+                if self._settings.inherited >= 0:
+                    await self._succeed()
+                return await self._live(afterwards)
             except AgentError as error:
                 await self._end(error, afterwards)
             except Exception as error:  # noqa: BLE001 - whatever it was, a marked boot must not go on with it
@@ -79,13 +90,45 @@ class StateMachine:
                 strange = PermanentError(f"{type(error).__name__}: {error}", hint="please report this")
                 await self._end(strange, afterwards)
 
-    async def _live(self, afterwards: AsyncExitStack) -> None:
+    async def _live(self, afterwards: AsyncExitStack) -> Secret:
         machine = self._machine = await self._look_around()
         async with background(machine.parts.mesh.watch_api()):
             if machine.marked:
-                await self._go_on(machine)
-            else:
-                await self._begin(machine, afterwards)
+                raise PermanentError("this boot belongs to a cluster, and its keys went with the agent that had them")
+            await self._begin(machine, afterwards)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.settling):
+                    await self._serve(machine)
+        self._reporter.note("this node has settled: a smaller agent follows")
+        if machine.secret is None:
+            raise PermanentError("this node has no mesh")
+        return machine.secret
+
+    async def _succeed(self) -> NoReturn:
+        """Be the node that the agent before this one made of this machine. Its disk says which; metadata is history."""
+        settings, reporter = self._settings, self._reporter
+        secret = take_over(settings.inherited)
+        reporter.go_on()
+        facts, membership = ImageFacts.read(settings.image), Membership.load(settings.state)
+        if cluster_id(secret, membership.measurement_salt) != membership.cluster_id:
+            raise PermanentError("what the agent before this one left belongs to another cluster than the disk")
+        reporter.know(image=facts.title, variant=facts.variant.value, debug=facts.profile is Profile.DEBUG)
+        metadata = Metadata(name=membership.name, role=membership.role)
+        machine = self._machine = Machine(
+            settings=settings,
+            facts=facts,
+            image=TrustedImage(""),  # it judges nobody any more
+            device=self._assembly.device(facts),
+            registers={},
+            metadata=metadata,
+            source=self._assembly.source(facts),
+            parts=self._assembly.parts(facts, metadata),
+            reporter=reporter,
+            marked=True,
+            membership=membership,
+        )
+        async with background(machine.parts.mesh.watch_api()):
+            await machine.enter_mesh(membership, secret)
             await self._serve(machine)
 
     async def _look_around(self) -> Machine:
@@ -164,18 +207,17 @@ class StateMachine:
 
             await LaterBoot(machine, disk).run()
 
-    async def _go_on(self, machine: Machine) -> None:
-        """Go on with a boot that an agent before us has marked."""
-        del machine
-        raise PermanentError("this boot belongs to a cluster, and its keys went with the agent that had them")
-
-    async def _serve(self, machine: Machine) -> None:
+    async def _serve(self, machine: Machine) -> NoReturn:
         """Be a node of the cluster: keep the mesh as the cluster wants it."""
         membership = machine.membership
         if membership is None:
             raise PermanentError("this node does not know its cluster")
-        self._reporter.know(node=membership.name, role=membership.role.value, addresses=own_addresses())
-        self._reporter.enter(Phase.SERVING, f"node of cluster {membership.short_id}")
+        reason = f"node of cluster {membership.short_id}"
+        self._reporter.know(node=membership.name, role=membership.role.value, addresses=own_addresses(), reason=reason)
+        if self._reporter.phase is Phase.SERVING:
+            self._reporter.note("a smaller agent serves")
+        else:
+            self._reporter.enter(Phase.SERVING, reason)
         news = asyncio.Event()
 
         def learn(peers: Sequence[Peer]) -> None:
@@ -188,7 +230,7 @@ class StateMachine:
                 await keeping.enter_async_context(background(keep))
             await self._follow(machine, learn)
 
-    async def _follow(self, machine: Machine, learn: Callable[[Sequence[Peer]], None]) -> None:
+    async def _follow(self, machine: Machine, learn: Callable[[Sequence[Peer]], None]) -> NoReturn:
         while True:
             try:
                 await machine.parts.mesh.follow(self._settings.kubelet, learn)
@@ -206,14 +248,15 @@ class StateMachine:
                 shown = " · ".join(f"{name} {address}" for name, address in addresses.items())
                 self._reporter.note(f"addresses: {shown}")
 
-    async def _end(self, error: AgentError, afterwards: AsyncExitStack) -> None:
+    async def _end(self, error: AgentError, afterwards: AsyncExitStack) -> NoReturn:
         """Say why it does not go on: wait for people, or forget all keys and boot again."""
         machine = self._machine
+        if machine is None and self._settings.inherited >= 0:
+            raise error  # the service manager boots again when the agent fails
         if machine is None or not machine.marked:
             self._reporter.enter(Phase.FAILED, str(error), hint=error.hint or POWER_OFF)
             await afterwards.aclose()
-            await asyncio.Event().wait()
-            return
+            await _for_ever()
         self._reporter.enter(Phase.REBOOTING, str(error), hint=error.hint)
         for forget in (machine.parts.mesh.close, machine.parts.disk.close):
             try:
@@ -224,4 +267,9 @@ class StateMachine:
         await asyncio.sleep(self._settings.reading_time)
         await afterwards.aclose()
         await machine.parts.power.reboot()
+        await _for_ever()
+
+
+async def _for_ever() -> NoReturn:
+    while True:
         await asyncio.Event().wait()

@@ -39,13 +39,16 @@ class ServiceManager:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Say that we stop, and close the socket."""
-        self._send("STOPPING=1")
+        """Close the socket."""
         self._socket.close()
 
     def ready(self) -> None:
         """Say that we do what we are for."""
         self._send("READY=1")
+
+    def stopping(self) -> None:
+        """Say that we stop."""
+        self._send("STOPPING=1")
 
     def status(self, line: str) -> None:
         """Say what we are doing, in one line."""

@@ -53,7 +53,7 @@ async def join(machine: Machine, request: JoinRequest, ticket: join_pb2.Ticket) 
         require_right_time(ticket.now.ToDatetime(UTC), "the join service")
     machine.require_outside((membership.service_cidr, membership.pod_cidr, DEFAULT_MESH_NETWORK))
     await machine.mark(keys, ticket.measurement_salt)  # 2
-    await machine.enter_mesh(membership, keys)  # 3
+    await machine.enter_mesh(membership, keys.measurement)  # 3
 
     if machine.emergency_access is not None:
         machine.emergency_access.keep(certificate=ticket.host_certificate, authority=ticket.ssh_authority)

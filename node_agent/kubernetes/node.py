@@ -17,6 +17,8 @@ A boot that finds 2 without 7 does 3 to 7 again. What happens in memory is lost 
 Within one boot nothing is tried twice: programs of the first attempt may still run, and only a boot ends them all.
 """
 
+# ruff: noqa: PLC0415 - a node that serves keeps none of what only setting up needs (docs/adr/0027)
+
 from __future__ import annotations
 
 import asyncio
@@ -27,14 +29,10 @@ from typing import TYPE_CHECKING, Final
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError, TemporaryError
 from node_agent.kubernetes import setup
-from node_agent.kubernetes.authority import find_authority
-from node_agent.kubernetes.components import check_components, measured_components
 from node_agent.kubernetes.kubeadm import run_kubeadm
-from node_agent.kubernetes.objects import apply_objects
 from node_agent.kubernetes.paths import ADMIN, CLUSTER_AUTHORITY, PROGRAMS, SUPER_ADMIN
 from node_agent.kubernetes.patience import PROCESSORS, Patience
 from node_agent.kubernetes.setup import FINISHED, Kind
-from node_agent.kubernetes.steps import init_setup, join_setup
 from node_agent.programs import follow
 
 if TYPE_CHECKING:
@@ -86,6 +84,8 @@ class Kubernetes:
         Raises:
             PermanentError: the image is not the cluster's, or a program fails; with its last lines.
         """
+        from node_agent.kubernetes.steps import init_setup
+
         self._check_components(plan.components, plan.kubernetes_version)
         await self._begin(init_setup(plan, self._patience), report)
         return ADMIN.read_bytes()
@@ -105,6 +105,8 @@ class Kubernetes:
         Raises:
             PermanentError: the image is not the cluster's, the ticket is not for us, or a program fails.
         """
+        from node_agent.kubernetes.steps import join_setup
+
         self._check_components(plan.components, plan.kubernetes_version)
         await self._begin(join_setup(plan, self._patience), report, resumable)
 
@@ -130,11 +132,13 @@ class Kubernetes:
 
     async def keep_members(self, own: IPv4Address, news: asyncio.Event) -> None:
         """Take control planes out of etcd that the cluster forgot; see `node_agent.kubernetes.etcd_members`."""
-        from node_agent.kubernetes.etcd_members import keep_members  # noqa: PLC0415 - workers do not need it
+        from node_agent.kubernetes.etcd_members import keep_members
 
         await keep_members(own, news)
 
     def _check_components(self, wanted: Iterable[Component], kubernetes_version: str) -> None:
+        from node_agent.kubernetes.components import check_components, measured_components
+
         measured = measured_components(self._components)
         check_components(measured=measured, wanted=wanted, kubernetes_version=kubernetes_version)  # 1
 
@@ -160,12 +164,16 @@ class Kubernetes:
             await self._place_authority(work, report)  # a cluster of two answers when this member of etcd is back
         await self._run_kubeadm(work, report, is_member=is_member)  # 5
         if work.objects is not None:
+            from node_agent.kubernetes.objects import apply_objects
+
             await apply_objects(work.objects, patience=self._patience, report=report)  # 6
         SUPER_ADMIN.unlink(missing_ok=True)  # the way around RBAC that init needs, and nobody after it
         await asyncio.to_thread(setup.save, FINISHED)  # 7
 
     async def _place_authority(self, work: Setup, report: Report) -> None:
         """Write the certificate by which this node knows its API server."""
+        from node_agent.kubernetes.authority import find_authority
+
         limit = 10 * self._patience.call_timeout
         pem = await find_authority(work.endpoint, work.ca_hash, time_limit=limit, report=report)
         await asyncio.to_thread(setup.write_secret, CLUSTER_AUTHORITY, Secret(pem))

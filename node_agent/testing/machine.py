@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from attestation.testing.swtpm import Swtpm
     from constellation_core.channel.client import AttestedChannel
+    from constellation_core.keys.secret import Secret
     from node_agent.image import ImageFacts
     from node_agent.metadata.record import Metadata
 
@@ -94,7 +95,7 @@ class Boot:
     power: FakePower
     tpm: Swtpm
     machine: FakeMachine
-    living: asyncio.Task[None] = field(init=False)
+    living: asyncio.Task[Secret] = field(init=False)
 
     @property
     def journal(self) -> list[dict[str, Any]]:
@@ -273,6 +274,22 @@ class FakeMachine:
         with Tpm.open(boot.tpm.address) as registers:
             registers.pcr_event(15, mark)
         (boot.settings.run / FILE_NAME).unlink()
+        later = self._boot(boot.settings.run, boot.settings.state, boot.tpm)
+        try:
+            yield later
+        finally:
+            later.living.cancel()
+            await asyncio.gather(later.living, return_exceptions=True)
+
+    @asynccontextmanager
+    async def succeeded(self, boot: Boot, *, inherited: int) -> AsyncIterator[Boot]:
+        """Start the agent that follows another in the same boot.
+
+        Args:
+            boot: of the agent before it.
+            inherited: file descriptor of what that one hands over.
+        """
+        self.settings["inherited"] = inherited
         later = self._boot(boot.settings.run, boot.settings.state, boot.tpm)
         try:
             yield later
