@@ -35,6 +35,7 @@ def choose_policies(policies: list[Path] | None, images: list[Path] | None, clus
         NotGenuineError: the signature of an image does not hold.
     """
     from constellation_cli.policy.file import load_policy
+    from constellation_engine.local_cluster.machines import accepted_policies
     from constellation_engine.node_image.image_folder import ImageFolder
 
     named = [load_policy(file, None) for file in policies or ()]
@@ -43,4 +44,4 @@ def choose_policies(policies: list[Path] | None, images: list[Path] | None, clus
         return named
     if cluster.workspace is None:
         raise UsageError("nothing says what is acceptable", hint="name a policy (--policy FILE) or an image (--image)")
-    return [cluster.workspace.image().policy()]
+    return accepted_policies(cluster.workspace)

@@ -35,7 +35,7 @@ from constellation_cli.join_config import check as join_config_check
 from constellation_cli.join_config import history, rollback
 from constellation_cli.join_config import set as join_config
 from constellation_cli.join_config import show as join_config_show
-from constellation_cli.mini import console, down, start, stop, up
+from constellation_cli.mini import console, down, start, stop, up, upgrade
 from constellation_cli.mini import status as mini_status
 from constellation_cli.nodes import approve, deny, forget, pending
 from constellation_cli.nodes import list as nodes
@@ -161,6 +161,7 @@ _mini = _group("A confidential cluster on this machine.")
 _add(_mini, "up", up.bring_up_cluster, up.EXAMPLES)
 _add(_mini, "stop", stop.stop_machines, stop.EXAMPLES)
 _add(_mini, "start", start.start_machines, start.EXAMPLES)
+_add(_mini, "upgrade", upgrade.upgrade_cluster, upgrade.EXAMPLES)
 _add(_mini, "down", down.tear_down_cluster, down.EXAMPLES)
 _add(_mini, "status", mini_status.show_status, mini_status.EXAMPLES)
 _add(_mini, "console", console.show_console, console.EXAMPLES)

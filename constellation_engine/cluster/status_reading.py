@@ -67,6 +67,12 @@ def read_status(client: Client, now: datetime) -> ClusterStatus:
     )
 
 
+def is_ready(node: Node) -> bool:
+    """Whether a node is Ready."""
+    conditions = (node.status.conditions if node.status else None) or []
+    return any(one.type == "Ready" and one.status == "True" for one in conditions)
+
+
 def is_running(pod: Pod) -> bool:
     """Whether a pod is ready, or has done what it was for."""
     if pod.status is None or pod.status.phase == "Succeeded":

@@ -10,7 +10,8 @@
 1. What cannot be is refused, and what this host lacks is said, before anything is made.
 2. Workers that are not asked for any more leave, and machines that cannot go on are switched off.
 3. Who may join changes first where the API server answers: machines may wait for it.
-4. All phases of `phases.bring_up`. Who was interrupted goes on here.
+4. Machines of another image go over to the one that is wanted, one after the other (`upgrade`).
+5. All phases of `phases.bring_up`. Who was interrupted goes on here.
 
 A cluster in which nothing differs is left alone. Whether its nodes prove what they must, `verification` asks.
 """
@@ -27,7 +28,7 @@ from constellation_engine.local_cluster.observation import MISSING, observe, obs
 from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.local_cluster.settings import join_config, read_settings, write_settings
 from constellation_engine.local_cluster.workspace import STATE_FILE, Workspace
-from constellation_engine.machines import MachineState
+from constellation_engine.machines import MachineState, machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,9 @@ THERE: Final = "there"
 WELL: Final = "as it should be"
 JOIN_CONFIG: Final = "join-config"
 
+DRAIN_TIMEOUT: Final = 300.0  # seconds for the pods of one node to leave
+
+_IMAGE_OF: Final = "image of "
 _ALL_PHASES: Final = ", ".join(Phase)
 
 
@@ -123,7 +127,13 @@ def plan_removal(folder: Path) -> Plan:
 
 
 def converge(
-    folder: Path, desired: DesiredCluster, plan: Plan, *, report: Callable[[str], None], timeout: float
+    folder: Path,
+    desired: DesiredCluster,
+    plan: Plan,
+    *,
+    report: Callable[[str], None],
+    timeout: float,
+    drain_timeout: float = DRAIN_TIMEOUT,
 ) -> Workspace:
     """Do what a plan says.
 
@@ -133,26 +143,32 @@ def converge(
         plan: what changes, as `plan_cluster` says.
         report: told of every step.
         timeout: seconds for each phase.
+        drain_timeout: seconds for the pods of a node to leave before its machine boots another image; 0 asks nobody to.
 
     Raises:
         WorkspaceError: it cannot become that.
-        ClusterError: the API server refuses, or is of another cluster.
+        ClusterError: the API server refuses, or is of another cluster; or pods do not leave.
         MachineError: a machine cannot be made, started or removed.
         BringUpError: a phase did not come to its end.
         PeerNotAcceptedError: the first machine is not what it should be.
         ClusterNotAcceptedError: a node does not prove what it must.
     """
-    from constellation_engine.local_cluster.phases import bring_up  # noqa: PLC0415 - it loads much
+    from constellation_engine.local_cluster.objects import put_join_config  # noqa: PLC0415 - it loads much
+    from constellation_engine.local_cluster.phases import bring_up  # noqa: PLC0415
 
     workspace = opened(folder) or Workspace.create(folder, desired.spec(None))
     changing = set(plan.changing)
     _resize(workspace, desired, report)
     _write_down(workspace, desired)
-    if JOIN_CONFIG in changing and plan.answers:
-        _put_join_config(workspace, report)
+    if desired.image is not None and workspace.state.cluster_id:
+        workspace.use_image(desired.image)
+    if workspace.state.upgrading:
+        _upgrade(workspace, desired, report, timeout, drain_timeout)
+    elif JOIN_CONFIG in changing and plan.answers:
+        put_join_config(workspace, report)
     if changing - {JOIN_CONFIG}:
         bring_up(workspace, report=lambda step: report(str(step)), timeout=timeout)
-        _put_join_config(workspace, report)
+        put_join_config(workspace, report)
     return workspace
 
 
@@ -170,17 +186,26 @@ def _plan_change(workspace: Workspace, desired: DesiredCluster, spec: ClusterSpe
     wanted = [place.name for place in places_of(spec.control_planes, spec.workers)]
     there = {one.name: str(one) for one in seen.machines if one.name in wanted or one.state != MISSING}
     there |= dict.fromkeys(seen.unwanted, THERE)
-    machines = dict.fromkeys(wanted, MISSING) | there
+    states = dict.fromkeys(wanted, MISSING) | there
     initialised = bool(workspace.state.cluster_id)
     before = {
         "workspace": THERE,
-        **machines,
+        **states,
+        **{f"{_IMAGE_OF}{name}": image for name, image in _other_images(workspace, spec).items()},
         "phases": ", ".join(phase for phase in Phase if phase not in seen.left) or "none",
         "cluster": "; ".join(seen.of_cluster) or (WELL if initialised else "not initialised"),
     }
-    after = {name: RUNNING if name in wanted else ABSENT for name in machines}
-    plan = Plan(before, {"workspace": THERE, **after, "phases": _ALL_PHASES, "cluster": WELL})
+    after = {name: RUNNING if name in wanted else ABSENT for name in states}
+    images = {name: str(spec.image) for name in before if name.startswith(_IMAGE_OF)}
+    plan = Plan(before, {"workspace": THERE, **after, **images, "phases": _ALL_PHASES, "cluster": WELL})
     return _with_settings(plan, workspace, desired, seen)
+
+
+def _other_images(workspace: Workspace, spec: ClusterSpec) -> dict[str, str]:
+    """Give the machines that boot another image than they shall: name → which."""
+    names = {place.name for place in places_of(spec.control_planes, spec.workers)}
+    booted = {one.name: one.spec.image.parent for one in machines(workspace.machines) if one.name in names}
+    return {name: str(image) for name, image in booted.items() if image != spec.image}
 
 
 def _with_settings(plan: Plan, workspace: Workspace, desired: DesiredCluster, seen: Observation) -> Plan:
@@ -208,6 +233,21 @@ def _require(spec: ClusterSpec, folder: Path) -> None:
     require(of_cluster(spec, folder))
 
 
+def _upgrade(
+    workspace: Workspace, desired: DesiredCluster, report: Callable[[str], None], timeout: float, drain_timeout: float
+) -> None:
+    """Let machines go over to the image that is wanted. Who said who may join says so for both images."""
+    from constellation_engine.local_cluster.image_change import follow_images  # noqa: PLC0415 - as above
+    from constellation_engine.local_cluster.upgrade import Upgrade  # noqa: PLC0415
+
+    if desired.join_config is None:
+        follow_images(workspace)
+    Upgrade(workspace=workspace, report=report, timeout=timeout, drain_timeout=drain_timeout).run()
+    if desired.join_config is None:
+        follow_images(workspace)
+    workspace.upgraded()
+
+
 def _resize(workspace: Workspace, desired: DesiredCluster, report: Callable[[str], None]) -> None:
     from constellation_engine.local_cluster.power import switch_off_stuck  # noqa: PLC0415 - as above
     from constellation_engine.local_cluster.resizing import remove_surplus  # noqa: PLC0415
@@ -225,14 +265,3 @@ def _write_down(workspace: Workspace, desired: DesiredCluster) -> None:
     if desired.says_who_may_join:
         settings = replace(settings, join_config=desired.wanted_join_config(workspace))
     write_settings(workspace, settings)
-
-
-def _put_join_config(workspace: Workspace, report: Callable[[str], None]) -> None:
-    from constellation_engine.cluster.client import api_client  # noqa: PLC0415 - as above
-    from constellation_engine.cluster.join_config import put, says_the_same, stored  # noqa: PLC0415
-
-    wanted = join_config(workspace).to_yaml()
-    with api_client(workspace.kubeconfig) as client:
-        if not says_the_same(stored(client).text, wanted):
-            report("join-config: the cluster has another one")
-            put(client, wanted)

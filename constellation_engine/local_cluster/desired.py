@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _OF_SPEC: Final = tuple(one.name for one in fields(ClusterSpec))
 OF_SETTINGS: Final = ("certificate_sans", "service_network", "pod_network")
+_CHANGEABLE: Final = ("workers", "image")
 _ANOTHER: Final = "a cluster keeps it for life: remove the cluster first, or name another workspace"
 
 
@@ -36,10 +37,10 @@ class DesiredCluster:
     """What a cluster shall be; None is what it is, or what is usual for a new one.
 
     Attributes:
-        image: folder of the node image, absolute. A new cluster needs it.
+        image: folder of the node image, absolute. A new cluster needs it; machines of another go over to another one.
         name: of the cluster.
         control_planes: how many.
-        workers: how many; alone among the numbers it can change.
+        workers: how many; alone among the numbers they can change.
         cpus: of each machine.
         memory: of each machine, MiB.
         state_disk: of each machine, MiB.
@@ -96,7 +97,8 @@ class DesiredCluster:
             workspace: of the cluster; None where there is none.
 
         Raises:
-            WorkspaceError: it is another cluster, or the image brings another Kubernetes.
+            WorkspaceError: it is another cluster, the image brings another Kubernetes, or machines cannot go over to
+                that.
             UnknownImageError: the image is not there.
             ConfigError: the join-config would be refused.
             SecretFileError: the master secret that is there cannot be read.
@@ -105,8 +107,13 @@ class DesiredCluster:
         if workspace is not None:
             self._require_same(workspace, spec)
         self._require_kubernetes(spec)
-        if self.join_config is not None:
-            JoinConfig.from_yaml(self.join_config)
+        join = JoinConfig.from_yaml(self.join_config) if self.join_config is not None else None
+        if workspace is not None and spec.image != workspace.state.spec.image:
+            from constellation_engine.local_cluster.image_change import (  # noqa: PLC0415 - seldom needed
+                require_possible,
+            )
+
+            require_possible(workspace, ImageFolder.open(spec.image), join)
 
     def wanted_join_config(self, workspace: Workspace) -> str:
         """Give which machines shall join: as asked for, else as the workspace says, else those of the image.
@@ -118,6 +125,10 @@ class DesiredCluster:
         if self.join_config is not None:
             return self.join_config
         there = join_config(workspace)
+        if self.image not in (None, workspace.state.spec.image):
+            from constellation_engine.local_cluster.image_change import with_image  # noqa: PLC0415 - as above
+
+            there = with_image(there, ImageFolder.open(self.image))
         asked: dict[str, Any] = {"max": self.max_control_planes, "approval": self.approval}
         limits = replace(there.control_planes, **{name: value for name, value in asked.items() if value is not None})
         return replace(there, control_planes=limits).to_yaml()
@@ -136,7 +147,7 @@ class DesiredCluster:
         differing = {
             name: (getattr(there, name), getattr(spec, name))
             for name in _OF_SPEC
-            if name != "workers" and getattr(there, name) != getattr(spec, name)
+            if name not in _CHANGEABLE and getattr(there, name) != getattr(spec, name)
         }
         if workspace.state.cluster_id:
             settings = read_settings(workspace)

@@ -15,9 +15,10 @@ from constellation_core.networks import API_ENDPOINT, API_PORT
 from constellation_core.roles import Role
 from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.machines import Forward, Machine, MachineSpec, Segment, machines
-from constellation_engine.node_image.image_folder import ImageFile
+from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 
 if TYPE_CHECKING:
+    from attestation.policy import Policy
     from constellation_engine.local_cluster.workspace import Workspace
 
 SEGMENT: Final = IPv4Network("192.168.77.0/24")
@@ -103,6 +104,28 @@ def create_machine(workspace: Workspace, place: Place) -> Machine:
             addresses=(IPv4Interface(f"{place.address}/{SEGMENT.prefixlen}"),),
         ),
     )
+
+
+def booted_images(workspace: Workspace) -> tuple[ImageFolder, ...]:
+    """Give the image that machines shall boot, and those that some boot still: none but during an upgrade.
+
+    Raises:
+        UnknownImageError: one is not there any more.
+    """
+    shall = workspace.state.spec.image
+    still = {machine.spec.image.parent for machine in machines(workspace.machines)} - {shall}
+    return tuple(map(ImageFolder.open, (shall, *sorted(still))))
+
+
+def accepted_policies(workspace: Workspace) -> list[Policy]:
+    """Give what accepts the machines of a cluster: a policy for each image that they boot.
+
+    Raises:
+        UnknownImageError: an image is not there any more.
+        NodeImageError: it cannot be read.
+        NotGenuineError: its signature does not hold.
+    """
+    return [image.policy() for image in booted_images(workspace)]
 
 
 def verification_endpoints(workspace: Workspace) -> list[Endpoint]:

@@ -14,14 +14,18 @@ from lightkube.resources.apps_v1 import DaemonSet
 from lightkube.resources.core_v1 import Namespace, Node, Pod
 
 from attestation.variant import Variant
+from constellation_core.component_list import ComponentList
 from constellation_core.conditions import Condition
 from constellation_core.names import NAMESPACE
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.client import FIELD_MANAGER
+from constellation_engine.cluster.join_config import put, says_the_same, stored
 from constellation_engine.cluster.manifests import manifests
 from constellation_engine.cluster.manifests.names import SYSTEM_NAMESPACE, Service
-from constellation_engine.cluster.status_reading import is_running
+from constellation_engine.cluster.programs import use_programs
+from constellation_engine.cluster.status_reading import is_ready, is_running
 from constellation_engine.errors import BringUpError
+from constellation_engine.local_cluster.settings import join_config
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.node_image.packages import PackageManifest
@@ -104,6 +108,31 @@ async def apply(workspace: Workspace, wanted: Sequence[Manifest], report: Callab
     report(f"{len(wanted)} objects written")
 
 
+def put_join_config(workspace: Workspace, report: Callable[[str], None]) -> None:
+    """Let the cluster's join-config say what the workspace says.
+
+    Raises:
+        ClusterError: the API server refuses, or does not answer.
+    """
+    wanted = join_config(workspace).to_yaml()
+    with client_of(workspace) as client:
+        if not says_the_same(stored(client).text, wanted):
+            report("join-config: the cluster has another one")
+            put(client, wanted)
+
+
+def put_programs(workspace: Workspace) -> None:
+    """Let the cluster's facts name the programs that its image brings: nodes that join must have them.
+
+    Raises:
+        ClusterError: the API server refuses, or does not answer.
+        ConfigError: what the cluster says of itself cannot be read.
+    """
+    programs = ComponentList(workspace.image().read_manifest().components)
+    with client_of(workspace) as client:
+        use_programs(client, programs)
+
+
 def _can_wait(item: Manifest) -> bool:
     return item.kind == "DaemonSet" and not Service(_name(item)).is_for_joining
 
@@ -136,28 +165,28 @@ def nodes_ready(client: Client, names: Sequence[str]) -> Condition:
     """All machines are nodes, and Ready."""
 
     def missing() -> str | None:
-        ready = {node.metadata.name for node in client.list(Node) if node.metadata and _is_ready(node)}
+        ready = {node.metadata.name for node in client.list(Node) if node.metadata and is_ready(node)}
         waiting = [name for name in names if name not in ready]
         return f"waiting for nodes: {', '.join(waiting)}" if waiting else None
 
     return Condition("all nodes are Ready", missing, not_yet=NOT_YET)
 
 
-def pods_running(client: Client) -> Condition:
-    """All pods of the cluster itself run, and are ready; those of its users may do what they want."""
+def pods_running(client: Client, node: str = "") -> Condition:
+    """All pods of the cluster itself run, and are ready; those of its users may do what they want.
+
+    Args:
+        client: of an administrator.
+        node: only those on this one.
+    """
 
     def missing() -> str | None:
         waiting = [
             f"{namespace}/{pod.metadata.name}"
             for namespace in (SYSTEM_NAMESPACE, NAMESPACE)
-            for pod in client.list(Pod, namespace=namespace)
+            for pod in client.list(Pod, namespace=namespace, fields={"spec.nodeName": node} if node else None)
             if pod.metadata and not is_running(pod)
         ]
         return f"waiting for pods: {', '.join(waiting)}" if waiting else None
 
-    return Condition("all pods run", missing, not_yet=NOT_YET)
-
-
-def _is_ready(node: Node) -> bool:
-    conditions = (node.status.conditions if node.status else None) or []
-    return any(one.type == "Ready" and one.status == "True" for one in conditions)
+    return Condition(f"all pods on {node} run" if node else "all pods run", missing, not_yet=NOT_YET)

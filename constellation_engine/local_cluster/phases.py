@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.errors import ConditionTimeoutError
-from constellation_engine.cluster.verify import verify_cluster
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster import first_node, objects, recovery
 from constellation_engine.local_cluster.machines import create_machine, places, verification_endpoints
 from constellation_engine.local_cluster.objects import NOT_YET
 from constellation_engine.local_cluster.phase import Phase
+from constellation_engine.local_cluster.verification import who_is_silent
 from constellation_engine.local_cluster.workspace import STATE_FILE
 from constellation_engine.machines import Machine, machines
 
@@ -41,7 +41,6 @@ DEFAULT_TIMEOUT: Final = (
     1800.0  # seconds for each phase; two slow cores without virtualisation need 300 for the longest
 )
 _LOOK: Final = 0.5  # seconds between looks whether to go on
-_VERIFY: Final = 120.0  # seconds for each node: emulated TPMs share a host's cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +184,7 @@ class _Run:
             self._await(objects.apply(self._workspace, wanted, self.tell))
             with objects.client_of(self._workspace) as client:
                 self._wait(objects.services_ready(client))
+        objects.put_programs(self._workspace)
 
     def wait_for_nodes(self) -> None:
         wanted = [place.name for place in places(self._workspace)]
@@ -196,20 +196,7 @@ class _Run:
         self._wait(Condition("every node proves what it booted", self._who_is_silent))
 
     def _who_is_silent(self) -> str | None:
-        """Verify all nodes. The way to a pod is there a moment after the pod is: who does not answer is asked again."""
-        verdict = self._await(
-            verify_cluster(
-                verification_endpoints(self._workspace),
-                [self._workspace.image().policy()],
-                cluster_id=self._workspace.state.cluster_id,
-                timeout=_VERIFY,
-                progress=lambda endpoint, words: self.tell(f"{endpoint}: {words}"),
-            )
-        )
-        if silent := [f"{node.name} ({node.failure})" for node in verdict.nodes if node.failure]:
-            return f"waiting for evidence: {', '.join(silent)}"
-        verdict.require()
-        return None
+        return self._await(who_is_silent(self._workspace, verification_endpoints(self._workspace), self.tell))
 
     def _machine(self, index: int) -> Machine:
         return Machine(self._workspace.machines / places(self._workspace)[index].name)

@@ -13,7 +13,7 @@ from constellation_engine.cluster.cluster_verdict import Endpoint
 from constellation_engine.cluster.recovery import RecoveryOrder, recover_nodes
 from constellation_engine.errors import RecoveryError, WorkspaceError
 from constellation_engine.local_cluster.first_node import reachable_from_here
-from constellation_engine.local_cluster.machines import LOOPBACK, places
+from constellation_engine.local_cluster.machines import LOOPBACK, accepted_policies, places
 from constellation_engine.machines import Machine, MachineState
 from constellation_engine.machines.reachability import listening
 
@@ -111,7 +111,7 @@ async def recover(
         RecoveryError: one that was asked did not come back.
         SecretFileError: the master secret is missing, damaged, or others can use it.
     """
-    order = order_of(workspace, [workspace.image().policy()])
+    order = order_of(workspace, accepted_policies(workspace))
     recovery = await recover_nodes(
         endpoints, order, timeout=seconds, progress=lambda endpoint, words: report(f"{endpoint}: {words}")
     )

@@ -23,6 +23,7 @@ from constellation_core.join_config import MAX_SIZE as MAX_JOIN_CONFIG
 from constellation_core.join_config import ControlPlanes, JoinConfig
 from constellation_core.networks import DEFAULT_POD_NETWORK, DEFAULT_SERVICE_NETWORK
 from constellation_engine.errors import WorkspaceError
+from constellation_engine.local_cluster.machines import booted_images
 from constellation_engine.local_cluster.workspace import write_private
 from constellation_engine.node_image.image_folder import ImageFile
 
@@ -128,9 +129,9 @@ def image_join_config(workspace: Workspace) -> JoinConfig:
     Raises:
         UnknownImageError: the image is not there any more.
     """
-    image = workspace.image()
+    shall, *still = booted_images(workspace)
     return JoinConfig(
-        image_key=image.read(ImageFile.PUBLIC_KEY).decode("ascii"),
-        images=(image.read_signed(),),
+        image_key=shall.read(ImageFile.PUBLIC_KEY).decode("ascii"),
+        images=(shall.read_signed(), *(image.read_signed() for image in still)),
         control_planes=ControlPlanes(max=workspace.state.spec.control_planes),
     )

@@ -4,21 +4,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attestation.verdict import Mismatch
 from constellation_engine.cluster.question import Question, known_members
+from constellation_engine.cluster.verify import verify_cluster
 from constellation_engine.errors import BringUpError, MachineError
-from constellation_engine.local_cluster.machines import verification_endpoints
+from constellation_engine.local_cluster.machines import accepted_policies, verification_endpoints
 from constellation_engine.local_cluster.way_to_api import keep_way_to_api
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from attestation.policy import Policy
     from constellation_engine.cluster.cluster_verdict import Endpoint
     from constellation_engine.cluster.members import Member
     from constellation_engine.local_cluster.workspace import Workspace
+
+_PATIENCE: Final = 120.0  # seconds for each node: emulated TPMs share a host's cores
 
 
 def question_of(workspace: Workspace, policies: Sequence[Policy] = (), *, cluster_id: bytes | None = None) -> Question:
@@ -26,7 +29,7 @@ def question_of(workspace: Workspace, policies: Sequence[Policy] = (), *, cluste
 
     Args:
         workspace: of the cluster.
-        policies: what is acceptable; none for the image that its machines boot.
+        policies: what is acceptable; none for the images that its machines boot.
         cluster_id: 32 bytes; None for that of the workspace.
 
     Raises:
@@ -39,11 +42,37 @@ def question_of(workspace: Workspace, policies: Sequence[Policy] = (), *, cluste
     unmarked = () if cluster_id or own else (Mismatch("cluster_id", "a cluster that was initialised", "none"),)
     return Question(
         endpoints=endpoints,
-        policies=policies or [workspace.image().policy()],
+        policies=policies or accepted_policies(workspace),
         cluster_id=cluster_id or own,
         members=members,
         gaps=(*unmarked, *lost, *silent),
     )
+
+
+async def who_is_silent(
+    workspace: Workspace, endpoints: Sequence[Endpoint], report: Callable[[str], None]
+) -> str | None:
+    """Have nodes prove that they booted the image which they shall. Who does not answer may be asked again.
+
+    The way to a pod is there a moment after the pod is.
+
+    Returns:
+        Who did not answer, for people; None if all proved it.
+
+    Raises:
+        ClusterNotAcceptedError: one proved something else.
+    """
+    verdict = await verify_cluster(
+        endpoints,
+        [workspace.image().policy()],
+        cluster_id=workspace.state.cluster_id,
+        timeout=_PATIENCE,
+        progress=lambda endpoint, words: report(f"{endpoint}: {words}"),
+    )
+    if silent := [f"{node.name} ({node.failure})" for node in verdict.nodes if node.failure]:
+        return f"waiting for evidence: {', '.join(silent)}"
+    verdict.require()
+    return None
 
 
 def _endpoints(workspace: Workspace) -> tuple[list[Endpoint], tuple[Mismatch, ...]]:

@@ -43,10 +43,11 @@ STATE_FILE: Final = "cluster.json"
 
 _KNOWN: Final = (
     *("version", "name", "uid", "image", "control_planes", "workers", "cpus", "memory", "state_disk"),
-    *("request_id", "measurement_salt", "cluster_id", "finished"),
+    *("request_id", "measurement_salt", "cluster_id", "finished", "upgrading"),
 )
 _HEX_32: Final = re.compile(r"([0-9a-f]{64})?")
 _MAX_SIZE: Final = 64 * 1024  # bytes
+_UPGRADE: Final = "constellation mini upgrade lets its machines boot another image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class State:
         measurement_salt: 32 bytes.
         cluster_id: 32 bytes; empty before the first node is initialised.
         finished: names of phases that are over.
+        upgrading: whether machines go over to the image that was asked for.
     """
 
     spec: ClusterSpec
@@ -103,6 +105,7 @@ class State:
     measurement_salt: bytes
     cluster_id: bytes = b""
     finished: tuple[str, ...] = ()
+    upgrading: bool = False
 
     def to_record(self) -> dict[str, Any]:
         """Give plain data."""
@@ -121,6 +124,7 @@ class State:
             "measurement_salt": self.measurement_salt.hex(),
             "cluster_id": self.cluster_id.hex(),
             "finished": list(self.finished),
+            "upgrading": self.upgrading,
         }
 
     @classmethod
@@ -148,6 +152,7 @@ class State:
             measurement_salt=fields.hexadecimal("measurement_salt", 32),
             cluster_id=bytes.fromhex(fields.text("cluster_id", _HEX_32, "64 hexadecimal digits, or none")),
             finished=tuple(map(str, fields.entries("finished", range(16)))),
+            upgrading=fields.flag("upgrading", default=False),
         )
 
 
@@ -223,7 +228,7 @@ class Workspace:
         return self.folder / "log.jsonl"
 
     def image(self) -> ImageFolder:
-        """Open the image that its machines boot.
+        """Open the image that its machines shall boot.
 
         Raises:
             UnknownImageError: it is not there any more.
@@ -299,6 +304,17 @@ class Workspace:
             self._state = replace(self._state, spec=replace(self._state.spec, workers=workers))
             self.begin_again(("infrastructure", "join", "verify"))
 
+    def use_image(self, image: Path) -> None:
+        """Ask for machines of another image. They follow one after the other: see `upgrade`."""
+        if image != self._state.spec.image:
+            self._state = replace(self._state, spec=replace(self._state.spec, image=image), upgrading=True)
+            self.begin_again(("services", "join", "verify"))
+
+    def upgraded(self) -> None:
+        """Remember that all machines have gone over."""
+        self._state = replace(self._state, upgrading=False)
+        self._save()
+
     def finish(self, phase: str) -> None:
         """Remember that a phase is over."""
         if phase not in self._state.finished:
@@ -331,7 +347,9 @@ class Workspace:
             differences = [f"{name} is {getattr(self._state.spec, name)}, not {getattr(spec, name)}" for name in names]
             raise WorkspaceError(
                 f"{self.folder} is of another cluster: {'; '.join(differences)}",
-                hint="constellation mini down removes it; --workspace names another folder",
+                hint=_UPGRADE
+                if names == ["image"]
+                else "constellation mini down removes it; --workspace names another folder",
             )
 
 

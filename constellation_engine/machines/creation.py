@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from constellation_engine.errors import MachineExistsError, MachineSpecError
 from constellation_engine.machines import processes
@@ -16,10 +16,13 @@ from constellation_engine.machines.programs import QEMU, find_program
 from constellation_engine.machines.spec import SevSnp, check_name
 from constellation_engine.machines.spec_file import to_json
 from constellation_engine.machines.tpm import manufacture
+from constellation_engine.whole_files import whole_file
 
 if TYPE_CHECKING:
     from constellation_engine.machines.layout import Layout
     from constellation_engine.machines.spec import MachineSpec
+
+_FILE: Final = 0o600
 
 
 def check_place(layout: Layout) -> None:
@@ -40,6 +43,26 @@ def check_place(layout: Layout) -> None:
     if processes.running(layout.qemu) and not place.exists():
         message = f"{place}: its folder was removed while it ran, and it still runs"
         raise MachineExistsError(message, hint="destroy the machine")
+
+
+def change_image(layout: Layout, spec: MachineSpec) -> None:
+    """Let a machine boot another image. What it wrote to the disk of the old one is lost; all else stays.
+
+    The description comes last: whoever is interrupted has a machine that does not start, and changes its image again.
+
+    Args:
+        layout: of the machine, which is switched off.
+        spec: its description, with the other image.
+
+    Raises:
+        MachineError: there is no such image.
+    """
+    with whole_file(layout.disk, mode=_FILE) as draft:
+        make_overlay(spec.image, draft)
+    with whole_file(layout.image_stamp, mode=_FILE) as draft:
+        draft.write_text(image_stamp(spec.image), encoding="ascii")
+    with whole_file(layout.spec, mode=_FILE) as draft:
+        draft.write_text(to_json(spec), encoding="utf-8")
 
 
 def fill(layout: Layout, name: str, spec: MachineSpec) -> None:

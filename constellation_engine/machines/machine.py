@@ -9,16 +9,16 @@ Whatever was killed at whatever moment, `destroy` leaves neither file nor proces
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 
-from constellation_engine.errors import MachineError, MachineExistsError, MachineNotFoundError
+from constellation_engine.errors import MachineError, MachineExistsError, MachineNotFoundError, MachineSpecError
 from constellation_engine.machines import console, power, processes
 from constellation_engine.machines import folder as folders
-from constellation_engine.machines.creation import check_place, fill
+from constellation_engine.machines.creation import change_image, check_place, fill
 from constellation_engine.machines.layout import Layout
-from constellation_engine.machines.spec import MachineSpec
+from constellation_engine.machines.spec import MachineSpec, Vtpm
 from constellation_engine.machines.spec_file import from_json, read_spec, to_json
 
 if TYPE_CHECKING:
@@ -179,6 +179,31 @@ class Machine:
         with folders.locked(self.layout.folder):
             power.cut_power(self.layout)
             power.switch_on(self.layout, report)
+
+    def change_image(self, image: Path) -> None:
+        """Let it boot another image from now on. Its state disk, its TPM and its metadata stay.
+
+        Args:
+            image: disk image, absolute.
+
+        Raises:
+            MachineNotFoundError: there is none.
+            MachineSpecError: it is switched on, there is no such image, or its platform measures the image at launch.
+            MachineError: its folder cannot be written.
+        """
+        with folders.locked(self.layout.folder):
+            spec = replace(self.spec, image=image)
+            if not isinstance(spec.platform, Vtpm):
+                raise MachineSpecError(
+                    f"{self.name}: expected a machine with a vTPM, it is one of {spec.platform.variant}",
+                    hint="its description has the launch digest of its image: destroy it, and make it anew",
+                )
+            if processes.running(self.layout.qemu):
+                raise MachineSpecError(f"{self.name}: expected a machine that is off, it runs", hint="stop it first")
+            try:
+                change_image(self.layout, spec)
+            except OSError as error:
+                raise MachineError(f"{self.layout.folder}: the image cannot be changed: {error}") from error
 
     def destroy(self) -> None:
         """Remove it, running or not, whole or not. If there is none, nothing happens.

@@ -14,6 +14,7 @@ from constellation_core.roles import Role
 from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
+from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.testing.node_images import FakeImage
 
 if TYPE_CHECKING:
@@ -74,6 +75,6 @@ def workspace_of_nodes(folder: Path, ports: Mapping[str, int], cluster_id: bytes
     for name, port in ports.items():
         place = workspace.machines / name
         place.mkdir(parents=True)
-        spec = MachineSpec(image=image.path, forwards=(Forward("verification", 30081, port),))
+        spec = MachineSpec(image=image.place(ImageFile.DISK), forwards=(Forward("verification", 30081, port),))
         (place / "spec.json").write_text(to_json(spec.settled({})))
     return workspace

@@ -15,6 +15,7 @@ from constellation_core.keys.master_secret import MasterSecret
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
+from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.testing.node_images import FakeImage
 from constellation_proto.init_grpc import InitStub
 from node_agent import later_boot
@@ -45,7 +46,7 @@ def workspace(tmp_path: Path) -> Workspace:
     place = workspace.machines / "control-plane-0"
     place.mkdir(parents=True)
     forwards = (Forward("api-server", 6443, 20001), Forward("recover", 9999, 20002))
-    spec = MachineSpec(image=image.path, forwards=forwards)
+    spec = MachineSpec(image=image.place(ImageFile.DISK), forwards=forwards)
     (place / "spec.json").write_text(to_json(spec.settled({})))
     return workspace
 

@@ -81,6 +81,21 @@ def kept_image(repository: Path, profile: Profile, *, name: str = "", containers
     return ImageFolder.open(place)
 
 
+def next_image(repository: Path, folder: Path) -> ImageFolder:
+    """Give the image of sources that are a little newer: its services are others, and so is all that it measures.
+
+    Args:
+        repository: the sources.
+        folder: gets a copy of them.
+    """
+    left = shutil.ignore_patterns(".venv", ".tools", ".cache", ".nox", "__pycache__")
+    copy = shutil.copytree(repository, folder / "next-sources", ignore=left, symlinks=True)
+    (copy / ".tools").symlink_to(repository / ".tools")
+    with (copy / "constellation_services" / "__init__.py").open("a", encoding="utf-8") as module:
+        module.write("# of the next release\n")
+    return kept_image(copy, Profile.RELEASE, name="next")
+
+
 def digest_of(repository: Path, containers: Sequence[Path] = ()) -> str:
     """Hash the sources of the image, and what is added to it."""
     hashed = hashlib.sha256()

@@ -88,7 +88,8 @@ class Workload:
 def daemon_set(workload: Workload) -> DaemonSet:
     """Run a pod of a workload on every node that it is for.
 
-    In an update the new pod starts before the old one ends, so a cluster with one control plane has no gap.
+    In an update the new pod starts before the old one ends, so a cluster with one control plane has no gap. Where the
+    node does not have the new image yet, the old pod goes on, and the new one starts when the node has booted it.
     """
     service = workload.service
     template = PodTemplateSpec(metadata=ObjectMeta(labels={**service.labels, **workload.labels}), spec=_pod(workload))
@@ -131,7 +132,7 @@ def _container(workload: Workload) -> Container:
     return Container(
         name=workload.service,
         image=workload.image,
-        imagePullPolicy="IfNotPresent",  # it is in the node image: nothing is pulled
+        imagePullPolicy="Never",  # it is in the node image
         args=[*workload.arguments, f"--status-port={STATUS_PORT}"],
         env=[EnvVar(name="NODE_NAME", valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath="spec.nodeName")))],
         ports=[ContainerPort(name=name, containerPort=port, protocol="TCP") for name, port in ports.items()],

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -12,7 +13,7 @@ import yaml
 
 from constellation_engine.local_cluster import ClusterSpec, Workspace
 from constellation_engine.testing.known_nodes import workspace_of_nodes
-from constellation_engine.testing.node_images import FakeImage
+from constellation_engine.testing.node_images import BUILD, FakeImage
 from tests.collection.playing import COLLECTION
 
 if TYPE_CHECKING:
@@ -116,6 +117,54 @@ def test_recover_predicts(play: Player, tmp_path: Path) -> None:
     played = play("constellation.core.recover", check=True, diff=True, variables=place)
     assert (played.status, played.changed) == (0, {"localhost": 1})
     assert "+control-plane-0: on" in played.text
+
+
+def test_upgrade_predicts(play: Player, tmp_path: Path) -> None:
+    workspace = workspace_of_nodes(tmp_path, {"control-plane-0": 1, "worker-0": 2}, bytes(32))
+    FakeImage(root=b"another" * 4096).write(tmp_path / "next")
+    place = {"constellation_workspace": str(workspace.folder), "upgrade_image": str(tmp_path / "next")}
+    before = Workspace.open(workspace.folder).state
+    quiet = {"upgrade_verified": False}
+    played = play("constellation.core.upgrade", check=True, diff=True, variables=place | quiet)
+    assert (played.status, played.changed) == (0, {"localhost": 1}), played.text
+    assert f"-image of worker-0: {tmp_path / 'image'}" in played.text
+    assert f"+image of worker-0: {tmp_path / 'next'}" in played.text
+    assert Workspace.open(workspace.folder).state == before
+    unproved = play("constellation.core.upgrade", variables=place)  # nobody answers there
+    assert unproved.status != 0
+    assert "The cluster is not accepted" in " ".join(unproved.text.split())
+    assert Workspace.open(workspace.folder).state == before
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"upgrade_image": ""}, "Variable upgrade_image: expected the folder of a node image"),
+        (
+            {"constellation_workspace": "/nowhere"},
+            "expected the folder of a cluster, there is none. Playbook site makes",
+        ),
+        ({"upgrade_image": "no-such-image"}, "no-such-image"),
+        ({"upgrade_image": "debug"}, "profile: expected release, got debug"),
+        ({"cluster_drain_timeout": -1}, "Option drain_timeout: expected no fewer than 0 seconds, got -1"),
+    ],
+)
+def test_an_upgrade_that_cannot_be_is_refused(
+    play: Player, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setenv("CONSTELLATION_IMAGES", str(tmp_path / "images"))
+    (tmp_path / "images").mkdir()
+    FakeImage(build=replace(BUILD, profile="debug")).write(tmp_path / "images" / "debug")
+    workspace = workspace_of_nodes(tmp_path, {"control-plane-0": 1}, bytes(32))
+    right = {
+        "constellation_workspace": str(workspace.folder),
+        "upgrade_image": str(tmp_path / "image"),
+        "upgrade_verified": False,
+    }
+    played = play("constellation.core.upgrade", variables=right | wrong)
+    assert played.status != 0
+    assert said in " ".join(played.text.split())
+    assert Workspace.open(workspace.folder).state == workspace.state
 
 
 def test_defaults_are_those_that_are_documented() -> None:

@@ -11,7 +11,7 @@ import pytest
 from constellation_engine.machines import machines
 from constellation_engine.node_image.targets import Profile
 from tests.collection.molecule.scenarios import scenario
-from tests.node_image.built_images import kept_image
+from tests.node_image.built_images import kept_image, next_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +40,22 @@ def _image(repository: Path, play: Player, monkeypatch: pytest.MonkeyPatch) -> I
             machine.destroy()
 
 
+@pytest.fixture
+def _next_image(repository: Path, play: Player, tmp_path: Path, _image: None) -> None:
+    """An image of the next release beside it."""
+    (play.home / "images" / "next").symlink_to(next_image(repository, tmp_path).path)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(90 * MINUTES)
 @pytest.mark.usefixtures("_image", "_programs")
 @pytest.mark.parametrize("name", ["cluster", "recover"])
 def test_nodes_that_boot(play: Player, name: str) -> None:
     scenario(play, name, seconds=80 * MINUTES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90 * MINUTES)
+@pytest.mark.usefixtures("_next_image", "_programs")
+def test_nodes_that_go_over_to_another_image(play: Player) -> None:
+    scenario(play, "upgrade", seconds=80 * MINUTES)

@@ -16,6 +16,7 @@ from constellation_engine.errors import ClusterError, SupportError
 from constellation_engine.local_cluster.workspace import ClusterSpec, Workspace
 from constellation_engine.machines import Forward, MachineSpec
 from constellation_engine.machines.spec_file import to_json
+from constellation_engine.node_image.image_folder import ImageFile
 from constellation_engine.support import Bundle, Part, Redactor, bundle, from_workspace, known_secrets, workspace_parts
 from constellation_engine.testing.node_images import FakeImage
 
@@ -46,7 +47,9 @@ def workspace(tmp_path: Path) -> Workspace:
     workspace.initialised(bytes(32), yaml.safe_dump({"users": [{"name": "a", "user": {"token": TOKEN}}]}).encode())
     place = workspace.machines / "worker-0"
     place.mkdir(parents=True)
-    spec = MachineSpec(image=image.path, metadata={"init_secret_hash": HASH}, forwards=(Forward("a", 1, 1),))
+    spec = MachineSpec(
+        image=image.place(ImageFile.DISK), metadata={"init_secret_hash": HASH}, forwards=(Forward("a", 1, 1),)
+    )
     (place / "spec.json").write_text(to_json(spec.settled({})))
     for name in ("state.raw", "disk.qcow2", "config.iso", "variables.fd", "tpm"):
         (place / name).write_text("never read")

@@ -128,10 +128,10 @@ class StandingCluster:
         self.report(place.name, ready=True)
         self.client.create(_identity(place).to_object(annotations={}))
 
-    def report(self, name: str, *, ready: bool) -> None:
+    def report(self, name: str, *, ready: bool, boot: str = "-") -> None:
         """Do what a kubelet does."""
         said = {"type": "Ready", "status": str(ready), "message": "the kubelet stopped", "reason": "Stopped"}
-        status = {"conditions": [said], "nodeInfo": ABOUT}
+        status = {"conditions": [said], "nodeInfo": ABOUT | {"bootID": boot}}
         self.client.patch(NodeStatusObject, name, {"status": status})
 
     def run_services(self) -> None:

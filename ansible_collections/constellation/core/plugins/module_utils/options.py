@@ -40,3 +40,8 @@ def require(module: AnsibleModule, rules: Mapping[str, Callable[[Any], str | Non
 def at_least_a_second(seconds: int) -> str | None:
     """Judge how long something may take."""
     return None if seconds >= 1 else "at least one second"
+
+
+def not_negative(seconds: int) -> str | None:
+    """Judge how long something may take that may also be left out."""
+    return None if seconds >= 0 else "no fewer than 0 seconds"

@@ -42,8 +42,17 @@ options:
   image:
     description:
       - What machines boot - the folder of a node image, or the name of one of the host's.
-      - For a new cluster, usually the one that C(constellation image build) makes. A cluster keeps it.
+      - For a new cluster, usually the one that C(constellation image build) makes.
+      - Machines of another image go over to this one, one after the other - workers first, and each has to prove what
+        it booted before the next one goes. Disks stay. Kubernetes, platform, profile and signing key must be the same.
+      - The image of before must stay where it is until then. Naming that one again goes back.
     type: str
+  drain_timeout:
+    description:
+      - How many seconds the pods of a node have to leave it before its machine boots another O(image). With V(0) nobody
+        asks them to.
+    type: int
+    default: 300
   name:
     description:
       - Of the cluster, for a new one usually V(mini). A cluster keeps it.
@@ -120,6 +129,11 @@ EXAMPLES = r"""
     workspace: ~/clusters/mini
     workers: 2
 
+- name: Let its machines boot another image
+  constellation.core.cluster:
+    workspace: ~/clusters/mini
+    image: ~/images/next
+
 - name: Remove it
   constellation.core.cluster:
     workspace: ~/clusters/mini
@@ -169,6 +183,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.constellation.core.plugins.module_utils.chosen_cluster import WORKSPACE
 from ansible_collections.constellation.core.plugins.module_utils.options import (
     at_least_a_second,
+    not_negative,
     refuse,
     require,
     timeout,
@@ -182,6 +197,7 @@ if TYPE_CHECKING:
 OPTIONS: Final[dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
     "image": {"type": "str"},
+    "drain_timeout": {"type": "int", "default": 300},
     "name": {"type": "str"},
     "control_planes": {"type": "int"},
     "workers": {"type": "int"},
@@ -224,7 +240,14 @@ def _present(module: AnsibleModule, steps: list[str]) -> Plan:
     folder, desired = _folder(module), _desired(module)
     plan = plan_cluster(folder, desired)
     if plan.differs and not module.check_mode:
-        converge(folder, desired, plan, report=steps.append, timeout=float(module.params["timeout"]))
+        converge(
+            folder,
+            desired,
+            plan,
+            report=steps.append,
+            timeout=float(module.params["timeout"]),
+            drain_timeout=float(module.params["drain_timeout"]),
+        )
     return plan
 
 
@@ -314,6 +337,7 @@ def _judge(module: AnsibleModule) -> None:
             **{name: getattr(rules, name) for name in (*names, "service_network", "pod_network")},
             "max_control_planes": rules.control_plane_limit,
             "timeout": at_least_a_second,
+            "drain_timeout": not_negative,
         },
     )
     networks = {name: module.params[name] for name in ("service_network", "pod_network")}

@@ -122,6 +122,7 @@ def recover(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _here(module: AnsibleModule, workspace: Workspace) -> dict[str, Any]:
+    from constellation_engine.local_cluster.machines import accepted_policies
     from constellation_engine.local_cluster.power import switch_on
     from constellation_engine.local_cluster.recovery import keep, order_of, quorum, who_waits
 
@@ -129,7 +130,7 @@ def _here(module: AnsibleModule, workspace: Workspace) -> dict[str, Any]:
         refuse(module, "workspace", "a cluster that was up once", str(workspace.folder))
     order = order_of(
         workspace,
-        policies_of(module) or [workspace.image().policy()],
+        policies_of(module) or accepted_policies(workspace),
         master=_master_secret(module),
         recovery_secret=_recovery_secret(module),
     )

@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: The Constellation authors
+# SPDX-License-Identifier: Apache-2.0
+"""Another node image: machines boot it one after the other, and keep their disks, TPMs and names (docs/adr/0028).
+
+1. Both images may join. Our services get the image that the new one brings: their pods go on where they are, and begin
+   with it where a node booted it (`cluster.manifests.pods`).
+2. Workers first: an image that does not boot costs one of them, and no control plane. Of each machine:
+   a. no new pods come to its node, and those that can be elsewhere leave (`cluster.draining`);
+   b. its power is cut, and its disk becomes the other image's;
+   c. its node is Ready in another boot, and proves the new image; control planes that wait for recovery get it;
+   d. pods may come again.
+
+What a machine boots is in its description, and that its node is held is an annotation of that: whoever is interrupted
+goes on by upgrading again. Whoever wants back upgrades to the image of before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from constellation_core.conditions import Condition, wait_for
+from constellation_core.errors import ConditionTimeoutError
+from constellation_core.roles import Role
+from constellation_engine.cluster.draining import booted_again, drain, hold, is_held, release
+from constellation_engine.errors import BringUpError, ObjectNotFoundError
+from constellation_engine.local_cluster import objects, phases
+from constellation_engine.local_cluster.machines import places, verification_endpoints
+from constellation_engine.local_cluster.phase import Phase
+from constellation_engine.local_cluster.verification import who_is_silent
+from constellation_engine.machines import Machine
+from constellation_engine.node_image.image_folder import ImageFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from constellation_engine.local_cluster.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """One run.
+
+    Attributes:
+        workspace: of the cluster; it says which image (`Workspace.use_image`), and that is possible (`image_change`).
+        report: told of every step.
+        timeout: seconds for each wait.
+        drain_timeout: seconds for the pods of one node to leave; 0 asks nobody to.
+    """
+
+    workspace: Workspace
+    report: Callable[[str], None]
+    timeout: float
+    drain_timeout: float
+
+    def run(self) -> None:
+        """Let all machines boot the image. Those that do already are left alone.
+
+        Raises:
+            ClusterError: pods do not leave, or the API server refuses.
+            MachineError: a machine cannot be changed, or does not start.
+            BringUpError: a node does not come back.
+            ClusterNotAcceptedError: a node does not prove the image.
+        """
+        self._let_machines_run()
+        objects.put_join_config(self.workspace, self.report)  # 1
+        for wanted in objects.services(self.workspace):
+            asyncio.run(objects.apply(self.workspace, wanted, self.report))
+        for place in sorted(places(self.workspace), key=lambda place: place.role is Role.CONTROL_PLANE):  # 2
+            self._go_over(place.name)
+
+    def _go_over(self, name: str) -> None:
+        machine, disk = Machine(self.workspace.machines / name), self.workspace.image().require(ImageFile.DISK)
+        if machine.spec.image != disk:
+            self._empty(name)  # a
+            self.report(f"{name}: goes over to {disk.parent}")
+            machine.stop()  # b
+            machine.change_image(disk)
+            self._let_machines_run()
+        with objects.client_of(self.workspace) as client:
+            if is_held(client, name):
+                self._wait(booted_again(client, name))  # c
+                self._wait(objects.pods_running(client, name))
+                self._wait(Condition(f"{name} proves what it booted", lambda: self._silence(name)))
+                release(client, name)  # d
+                self.report(f"{name}: is back, with the image {disk.parent}")
+
+    def _empty(self, name: str) -> None:
+        with suppress(ObjectNotFoundError), objects.client_of(self.workspace) as client:
+            if hold(client, name) and self.drain_timeout:
+                drain(client, name, timeout=self.drain_timeout, report=self.report)
+
+    def _let_machines_run(self) -> None:
+        """Switch on what is off. Control planes that wait for recovery get it, and the API server answers."""
+        phases.bring_up(
+            self.workspace,
+            report=lambda step: self.report(str(step)),
+            timeout=self.timeout,
+            phases=(Phase.INFRASTRUCTURE, Phase.INIT),
+        )
+
+    def _silence(self, name: str) -> str | None:
+        endpoints = [one for one in verification_endpoints(self.workspace) if one.name == name]
+        return asyncio.run(who_is_silent(self.workspace, endpoints, self.report))
+
+    def _wait(self, condition: Condition) -> None:
+        try:
+            wait_for([condition], timeout=self.timeout, progress=lambda _, said: self.report(said) if said else None)
+        except ConditionTimeoutError as error:
+            raise BringUpError(
+                str(error),
+                hint="the console of the machine says what it waits for; upgrading to the image of before goes back",
+            ) from error
