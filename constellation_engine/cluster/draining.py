@@ -3,7 +3,7 @@
 """Take a node out of service before its machine boots, and give it back afterwards.
 
     hold(client, "worker-0")                            # no new pods
-    drain(client, "worker-0", timeout=300, report=print)
+    wait_for([emptied(client, "worker-0")], timeout=300)
     …                                                   # the machine boots
     wait_for([booted_again(client, "worker-0")], timeout=600)
     release(client, "worker-0")
@@ -23,14 +23,13 @@ from lightkube import ApiError
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node, Pod
 
-from constellation_core.conditions import Condition, wait_for
-from constellation_core.errors import ConditionTimeoutError
+from constellation_core.conditions import Condition
 from constellation_engine.cluster.api import asking
 from constellation_engine.cluster.status_reading import is_ready
 from constellation_engine.errors import ClusterError, ObjectNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from lightkube import Client
 
@@ -71,33 +70,14 @@ def is_held(client: Client, name: str) -> bool:
         return False
 
 
-def drain(client: Client, name: str, *, timeout: float, report: Callable[[str], None]) -> None:
-    """Ask the pods of a node to leave, and wait until they have.
-
-    Args:
-        client: of an administrator.
-        name: of the node.
-        timeout: seconds.
-        report: told who is still there, whenever that changes.
-
-    Raises:
-        ClusterError: some are still there; or the API server refuses, or does not answer.
-    """
+def emptied(client: Client, name: str) -> Condition:
+    """The pods of a node have left, which they are asked to as often as this is looked at."""
 
     def left() -> str | None:
         there = [f"{pod}{f' ({why})' if why else ''}" for pod, why in _evict(client, name)]
-        return ", ".join(there) or None
+        return f"waiting for {', '.join(there)}" if there else None
 
-    try:
-        wait_for(
-            [Condition(f"no pod is left on {name}", left, not_yet=(ClusterError,))],
-            timeout=timeout,
-            progress=lambda _, said: report(f"{name}: waiting for {said}") if said else None,
-        )
-    except ConditionTimeoutError as error:
-        raise ClusterError(
-            str(error), hint="may its PodDisruptionBudget be less strict for a while? Repeating goes on where it was"
-        ) from error
+    return Condition(f"{name} is empty", left, not_yet=(ClusterError,))
 
 
 def booted_again(client: Client, name: str) -> Condition:

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Final
 
 from constellation_engine.errors import ClusterError
 from constellation_engine.local_cluster.desired import OF_SETTINGS
-from constellation_engine.local_cluster.machines import places_of
+from constellation_engine.local_cluster.machines import left_behind, places_of
 from constellation_engine.local_cluster.observation import MISSING, observe, observe_machines
 from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.local_cluster.settings import join_config, read_settings, write_settings
 from constellation_engine.local_cluster.workspace import STATE_FILE, Workspace
-from constellation_engine.machines import MachineState, machines
+from constellation_engine.machines import MachineState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,6 +155,7 @@ def converge(
     """
     from constellation_engine.local_cluster.objects import put_join_config  # noqa: PLC0415 - it loads much
     from constellation_engine.local_cluster.phases import bring_up  # noqa: PLC0415
+    from constellation_engine.local_cluster.upgrade import upgrade  # noqa: PLC0415
 
     workspace = opened(folder) or Workspace.create(folder, desired.spec(None))
     changing = set(plan.changing)
@@ -163,7 +164,13 @@ def converge(
     if desired.image is not None and workspace.state.cluster_id:
         workspace.use_image(desired.image)
     if workspace.state.upgrading:
-        _upgrade(workspace, desired, report, timeout, drain_timeout)
+        upgrade(
+            workspace,
+            report=report,
+            timeout=timeout,
+            drain_timeout=drain_timeout,
+            images_follow=desired.join_config is None,
+        )
     elif JOIN_CONFIG in changing and plan.answers:
         put_join_config(workspace, report)
     if changing - {JOIN_CONFIG}:
@@ -187,11 +194,11 @@ def _plan_change(workspace: Workspace, desired: DesiredCluster, spec: ClusterSpe
     there = {one.name: str(one) for one in seen.machines if one.name in wanted or one.state != MISSING}
     there |= dict.fromkeys(seen.unwanted, THERE)
     states = dict.fromkeys(wanted, MISSING) | there
-    initialised = bool(workspace.state.cluster_id)
+    initialised, behind = bool(workspace.state.cluster_id), left_behind(workspace, spec.image)
     before = {
         "workspace": THERE,
         **states,
-        **{f"{_IMAGE_OF}{name}": image for name, image in _other_images(workspace, spec).items()},
+        **{f"{_IMAGE_OF}{name}": str(image) for name, image in behind.items() if name in wanted},
         "phases": ", ".join(phase for phase in Phase if phase not in seen.left) or "none",
         "cluster": "; ".join(seen.of_cluster) or (WELL if initialised else "not initialised"),
     }
@@ -199,13 +206,6 @@ def _plan_change(workspace: Workspace, desired: DesiredCluster, spec: ClusterSpe
     images = {name: str(spec.image) for name in before if name.startswith(_IMAGE_OF)}
     plan = Plan(before, {"workspace": THERE, **after, **images, "phases": _ALL_PHASES, "cluster": WELL})
     return _with_settings(plan, workspace, desired, seen)
-
-
-def _other_images(workspace: Workspace, spec: ClusterSpec) -> dict[str, str]:
-    """Give the machines that boot another image than they shall: name → which."""
-    names = {place.name for place in places_of(spec.control_planes, spec.workers)}
-    booted = {one.name: one.spec.image.parent for one in machines(workspace.machines) if one.name in names}
-    return {name: str(image) for name, image in booted.items() if image != spec.image}
 
 
 def _with_settings(plan: Plan, workspace: Workspace, desired: DesiredCluster, seen: Observation) -> Plan:
@@ -231,21 +231,6 @@ def _require(spec: ClusterSpec, folder: Path) -> None:
     from constellation_engine.local_cluster.requirements import of_cluster, require  # noqa: PLC0415 - it loads much
 
     require(of_cluster(spec, folder))
-
-
-def _upgrade(
-    workspace: Workspace, desired: DesiredCluster, report: Callable[[str], None], timeout: float, drain_timeout: float
-) -> None:
-    """Let machines go over to the image that is wanted. Who said who may join says so for both images."""
-    from constellation_engine.local_cluster.image_change import follow_images  # noqa: PLC0415 - as above
-    from constellation_engine.local_cluster.upgrade import Upgrade  # noqa: PLC0415
-
-    if desired.join_config is None:
-        follow_images(workspace)
-    Upgrade(workspace=workspace, report=report, timeout=timeout, drain_timeout=drain_timeout).run()
-    if desired.join_config is None:
-        follow_images(workspace)
-    workspace.upgraded()
 
 
 def _resize(workspace: Workspace, desired: DesiredCluster, report: Callable[[str], None]) -> None:

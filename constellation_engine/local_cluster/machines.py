@@ -18,6 +18,8 @@ from constellation_engine.machines import Forward, Machine, MachineSpec, Segment
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from attestation.policy import Policy
     from constellation_engine.local_cluster.workspace import Workspace
 
@@ -115,6 +117,17 @@ def booted_images(workspace: Workspace) -> tuple[ImageFolder, ...]:
     shall = workspace.state.spec.image
     still = {machine.spec.image.parent for machine in machines(workspace.machines)} - {shall}
     return tuple(map(ImageFolder.open, (shall, *sorted(still))))
+
+
+def left_behind(workspace: Workspace, image: Path) -> dict[str, Path]:
+    """Give the machines that boot another image than they shall: name → folder of theirs.
+
+    Args:
+        workspace: of the cluster.
+        image: folder of the image that they shall boot.
+    """
+    booted = {machine.name: machine.spec.image.parent for machine in machines(workspace.machines)}
+    return {name: folder for name, folder in booted.items() if folder != image}
 
 
 def accepted_policies(workspace: Workspace) -> list[Policy]:

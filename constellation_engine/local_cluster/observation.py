@@ -7,19 +7,20 @@ Whatever does not answer is a problem, and no error: whoever looks wants to know
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from constellation_core.errors import CoreError
 from constellation_core.names import NAMESPACE
 from constellation_engine.errors import EngineError
-from constellation_engine.local_cluster.machines import LOOPBACK, places, surplus
+from constellation_engine.local_cluster.machines import LOOPBACK, left_behind, places, surplus
 from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.machines import Machine, MachineState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lightkube import Client
 
@@ -82,6 +83,7 @@ class Observation:
     Attributes:
         machines: those that it shall have, the first control plane first.
         unwanted: names of machines that nobody asks for any more.
+        behind: name of a machine → folder of the image that it boots still, where it shall boot another one.
         left: phases that are not over.
         status: what the API server says; None where it does not answer, or is of another cluster.
         join_config: which machines may join, YAML; None where nobody knows.
@@ -94,6 +96,7 @@ class Observation:
     left: tuple[Phase, ...]
     status: ClusterStatus | None = None
     join_config: str | None = None
+    behind: Mapping[str, Path] = field(default_factory=dict)
     silence: str = ""
     is_foreign: bool = False
 
@@ -107,7 +110,8 @@ class Observation:
     def of_machines(self) -> tuple[str, ...]:
         """What is wrong with the machines."""
         broken = [f"{machine.name} is {machine}" for machine in self.machines if not machine.runs]
-        return (*broken, *(f"{name} is not wanted any more" for name in self.unwanted))
+        behind = (f"{name} still boots {image}" for name, image in self.behind.items())
+        return (*broken, *behind, *(f"{name} is not wanted any more" for name in self.unwanted))
 
     @property
     def of_cluster(self) -> tuple[str, ...]:
@@ -153,9 +157,12 @@ def observe(workspace: Workspace, *, patience: float = PATIENCE) -> Observation:
 
 def observe_machines(workspace: Workspace) -> Observation:
     """Look at machines and phases only; nobody is asked anything."""
+    unwanted = tuple(machine.name for machine in surplus(workspace))
+    behind = left_behind(workspace, workspace.state.spec.image)
     return Observation(
         machines=tuple(_machine(workspace, place) for place in places(workspace)),
-        unwanted=tuple(machine.name for machine in surplus(workspace)),
+        unwanted=unwanted,
+        behind={name: image for name, image in behind.items() if name not in unwanted},
         left=tuple(phase for phase in Phase if phase not in workspace.state.finished),
     )
 

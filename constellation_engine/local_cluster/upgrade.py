@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from constellation_core.conditions import Condition, wait_for
 from constellation_core.errors import ConditionTimeoutError
 from constellation_core.roles import Role
-from constellation_engine.cluster.draining import booted_again, drain, hold, is_held, release
+from constellation_engine.cluster.draining import booted_again, emptied, hold, is_held, release
 from constellation_engine.errors import BringUpError, ObjectNotFoundError
 from constellation_engine.local_cluster import objects, phases
+from constellation_engine.local_cluster.image_change import follow_images
 from constellation_engine.local_cluster.machines import places, verification_endpoints
 from constellation_engine.local_cluster.phase import Phase
 from constellation_engine.local_cluster.verification import who_is_silent
@@ -34,44 +35,68 @@ from constellation_engine.machines import Machine
 from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from constellation_engine.local_cluster.workspace import Workspace
 
+DRAIN_TIMEOUT: Final = 300.0  # seconds for the pods of one node to leave
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upgrade:
-    """One run.
+_GO_BACK: Final = "the console of the machine says what it waits for; upgrading to the image of before goes back"
 
-    Attributes:
-        workspace: of the cluster; it says which image (`Workspace.use_image`), and that is possible (`image_change`).
+
+def upgrade(
+    workspace: Workspace,
+    *,
+    report: Callable[[str], None],
+    timeout: float,
+    drain_timeout: float = DRAIN_TIMEOUT,
+    images_follow: bool = True,
+    go_on: Callable[[], None] = lambda: None,
+) -> None:
+    """Let all machines boot the image that the workspace asks for. Those that do already are left alone.
+
+    Args:
+        workspace: of the cluster; see `Workspace.use_image`, and before that `image_change.require_possible`.
         report: told of every step.
         timeout: seconds for each wait.
         drain_timeout: seconds for the pods of one node to leave; 0 asks nobody to.
+        images_follow: whether the images that may join are those that machines boot; else somebody says which.
+        go_on: is asked now and then, and raises whatever shall end the run.
+
+    Raises:
+        ClusterError: the API server refuses, or does not answer.
+        MachineError: a machine cannot be changed, or does not start.
+        BringUpError: pods do not leave, or a node does not come back.
+        ClusterNotAcceptedError: a node does not prove the image.
     """
+    if images_follow:
+        follow_images(workspace)
+    run = _Upgrade(workspace, report, timeout, drain_timeout, go_on)
+    run.prepare()  # 1
+    for place in sorted(places(workspace), key=lambda place: place.role is Role.CONTROL_PLANE):  # 2
+        run.go_over(place.name)
+    if images_follow:
+        follow_images(workspace)
+    workspace.upgraded()
+
+
+@dataclass(frozen=True, slots=True)
+class _Upgrade:
+    """One call of `upgrade`."""
 
     workspace: Workspace
     report: Callable[[str], None]
     timeout: float
     drain_timeout: float
+    go_on: Callable[[], None]
 
-    def run(self) -> None:
-        """Let all machines boot the image. Those that do already are left alone.
-
-        Raises:
-            ClusterError: pods do not leave, or the API server refuses.
-            MachineError: a machine cannot be changed, or does not start.
-            BringUpError: a node does not come back.
-            ClusterNotAcceptedError: a node does not prove the image.
-        """
+    def prepare(self) -> None:
         self._let_machines_run()
-        objects.put_join_config(self.workspace, self.report)  # 1
+        objects.put_join_config(self.workspace, self.report)
         for wanted in objects.services(self.workspace):
             asyncio.run(objects.apply(self.workspace, wanted, self.report))
-        for place in sorted(places(self.workspace), key=lambda place: place.role is Role.CONTROL_PLANE):  # 2
-            self._go_over(place.name)
 
-    def _go_over(self, name: str) -> None:
+    def go_over(self, name: str) -> None:
         machine, disk = Machine(self.workspace.machines / name), self.workspace.image().require(ImageFile.DISK)
         if machine.spec.image != disk:
             self._empty(name)  # a
@@ -90,7 +115,11 @@ class Upgrade:
     def _empty(self, name: str) -> None:
         with suppress(ObjectNotFoundError), objects.client_of(self.workspace) as client:
             if hold(client, name) and self.drain_timeout:
-                drain(client, name, timeout=self.drain_timeout, report=self.report)
+                self._wait(
+                    emptied(client, name),
+                    timeout=self.drain_timeout,
+                    hint="may their PodDisruptionBudget be less strict for a while? Repeating goes on where it was",
+                )
 
     def _let_machines_run(self) -> None:
         """Switch on what is off. Control planes that wait for recovery get it, and the API server answers."""
@@ -99,17 +128,23 @@ class Upgrade:
             report=lambda step: self.report(str(step)),
             timeout=self.timeout,
             phases=(Phase.INFRASTRUCTURE, Phase.INIT),
+            go_on=self.go_on,
         )
 
     def _silence(self, name: str) -> str | None:
         endpoints = [one for one in verification_endpoints(self.workspace) if one.name == name]
         return asyncio.run(who_is_silent(self.workspace, endpoints, self.report))
 
-    def _wait(self, condition: Condition) -> None:
+    def _wait(self, condition: Condition, *, timeout: float | None = None, hint: str = _GO_BACK) -> None:
+        def check() -> str | Awaitable[str | None] | None:
+            self.go_on()
+            return condition.check()
+
+        def progress(_name: str, said: str) -> None:
+            if said:
+                self.report(said)
+
         try:
-            wait_for([condition], timeout=self.timeout, progress=lambda _, said: self.report(said) if said else None)
+            wait_for([replace(condition, check=check)], timeout=timeout or self.timeout, progress=progress)
         except ConditionTimeoutError as error:
-            raise BringUpError(
-                str(error),
-                hint="the console of the machine says what it waits for; upgrading to the image of before goes back",
-            ) from error
+            raise BringUpError(str(error), hint=hint) from error

@@ -52,7 +52,7 @@ def plan(change: Change[Cluster]) -> None:
         return
     workspace = _workspace(change.planned)
     if workspace is not None:
-        refuse_what_does_not_fit(change.config, workspace)
+        refuse_what_does_not_fit(change.config, workspace, planning=True)
     if change.prior is not None and change.prior.cluster_id is not None:
         _refuse_changes(change.planned, change.prior)
     _plan_join_config(change, workspace)
@@ -71,15 +71,20 @@ def _workspace(planned: Cluster) -> Workspace | None:
         return Workspace.open(Path(planned.workspace))
 
 
-def refuse_what_does_not_fit(config: Cluster, workspace: Workspace) -> None:
+def refuse_what_does_not_fit(config: Cluster, workspace: Workspace, *, planning: bool = False) -> None:
     """Refuse what is not so of the machines, as far as it is known: a plan asks, and apply asks again.
+
+    Args:
+        config: what is asked for.
+        workspace: of the machines.
+        planning: whether machines may still go over to the image that is asked for.
 
     Raises:
         ProviderError: the configuration and the workspace differ.
     """
     for refuse in (
         _refuse_other_name,
-        _refuse_other_image,
+        _refuse_impossible_image if planning and workspace.state.cluster_id else _refuse_other_image,
         _refuse_other_network,
         _refuse_other_kubernetes,
         _refuse_other_secret,
@@ -99,6 +104,15 @@ def _refuse_other_image(config: Cluster, workspace: Workspace) -> None:
     if config.image is not None and where_image_is(config.image).resolve() != booted:
         detail = f"Expected {where_image_is(config.image).resolve()}, they boot {booted}."
         _refuse("The machines boot another image", detail, "image")
+
+
+def _refuse_impossible_image(config: Cluster, workspace: Workspace) -> None:
+    from constellation_engine.local_cluster.image_change import require_possible
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+    if config.image is not None and (image := where_image_is(config.image).resolve()) != workspace.state.spec.image:
+        with telling("The machines boot another image", at="image"):
+            require_possible(workspace, ImageFolder.open(image))
 
 
 def _refuse_other_network(config: Cluster, _workspace: Workspace) -> None:
@@ -156,10 +170,21 @@ def _plan_join_config(change: Change[Cluster], workspace: Workspace | None) -> N
             wanted = wanted_join_config(config, workspace, forget_argument=was_given and not given)
     except UnknownValueError:
         wanted = None
-    if wanted is None:
+    if wanted is None or (not given and _may_follow_an_image(change, workspace, wanted)):
         set_unknown(planned, "join_config")
     elif not is_known(planned, "join_config") or not same_join_config(planned.join_config or "", wanted):
         planned.join_config = wanted
+
+
+def _may_follow_an_image(change: Change[Cluster], workspace: Workspace | None, wanted: str) -> bool:
+    """Tell whether machines may go over to another image before it is the cluster's turn: then it lists that image.
+
+    Nobody tells this resource what becomes of the machines. A cluster that is well is not changed at all.
+    """
+    prior = change.prior
+    if prior is None or workspace is None or not workspace.state.cluster_id:
+        return False
+    return workspace.state.upgrading or (not prior.ready and same_join_config(prior.join_config or "", wanted))
 
 
 def wanted_join_config(config: Cluster, workspace: Workspace | None, *, forget_argument: bool) -> str | None:

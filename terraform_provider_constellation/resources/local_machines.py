@@ -72,8 +72,8 @@ class LocalMachines(Model):
 
     workspace: str = required("Folder of the cluster; it is made.", plan=[replace])
     image: Any = required(
-        "What machines boot: `image` of `data.constellation_image`, or the folder of an image.",
-        plan=[replace],
+        "What machines boot: `image` of `data.constellation_image`, or the folder of an image. Changed in place once "
+        "there is a cluster: machines go over one after the other, and each proves what it booted.",
         validators=[image_value],
         same=same_image,
     )
@@ -114,6 +114,8 @@ class LocalMachinesResource(Resource[LocalMachines]):
         if is_known(planned, "image"):
             with telling("The image cannot be used", at="image"):
                 _require_image(planned.image)
+            if prior is not None and not same_image(prior.image, planned.image) and not _can_go_over(prior, planned):
+                change.replace("image")
         if change.replacements or not is_known(planned, "control_planes") or not is_known(planned, "workers"):
             for name in ("uid", "names", "nodes", "out_of_cluster_endpoint", "problems"):
                 set_unknown(planned, name)
@@ -146,11 +148,11 @@ class LocalMachinesResource(Resource[LocalMachines]):
             return await asyncio.to_thread(_look, state)
 
     async def update(self, prior: LocalMachines, plan: LocalMachines, call: Operation[LocalMachines]) -> LocalMachines:
-        """Make and start what is missing, and remove what is not wanted any more."""
+        """Make and start what is missing, remove what is not wanted any more, and let machines boot another image."""
         workspace = _open(prior)
         try:
             with telling("The machines cannot be changed"):
-                await stoppable(call, lambda go_on: _bring_to(workspace, plan.workers, go_on))
+                await stoppable(call, lambda go_on: _bring_to(workspace, plan, go_on))
         finally:
             found = await asyncio.to_thread(_described, replaced(plan), workspace)
             call.save(found)
@@ -206,16 +208,55 @@ def _switch_on(workspace: Workspace, go_on: Callable[[], None]) -> None:
     bring_up(workspace, report=tell, phases=(Phase.INFRASTRUCTURE,), go_on=go_on)
 
 
-def _bring_to(workspace: Workspace, workers: int, go_on: Callable[[], None]) -> None:
+def _can_go_over(prior: LocalMachines, planned: LocalMachines) -> bool:
+    """Tell whether machines keep their disks when they boot the other image: those of a cluster do, or are refused."""
+    from constellation_engine.local_cluster.image_change import require_possible
+    from constellation_engine.local_cluster.workspace import STATE_FILE
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+    if planned.workspace != prior.workspace or not (Path(prior.workspace) / STATE_FILE).exists():
+        return False
+    workspace = _open(prior)
+    if not workspace.state.cluster_id:
+        return False
+    with telling("The machines cannot go over to the image", at="image"):
+        require_possible(workspace, ImageFolder.open(where_image_is(planned.image)))
+    return True
+
+
+def _go_over(workspace: Workspace, go_on: Callable[[], None]) -> None:
+    """Let machines boot the image that the workspace asks for, and bring the cluster to its end."""
+    from constellation_engine.local_cluster import bring_up
+    from constellation_engine.local_cluster.objects import put_join_config
+    from constellation_engine.local_cluster.phases import DEFAULT_TIMEOUT
+    from constellation_engine.local_cluster.upgrade import upgrade
+
+    upgrade(workspace, report=tell, timeout=DEFAULT_TIMEOUT, go_on=go_on)
+    bring_up(workspace, report=tell, go_on=go_on)
+    put_join_config(workspace, tell)
+
+
+def _bring_to(workspace: Workspace, plan: LocalMachines, go_on: Callable[[], None]) -> None:
     from constellation_engine.local_cluster.power import switch_off_stuck
     from constellation_engine.local_cluster.requirements import of_cluster, require
     from constellation_engine.local_cluster.resizing import remove_surplus
 
-    workspace.resize(workers)
+    _ask_for_image(workspace, where_image_is(plan.image).resolve())
+    workspace.resize(plan.workers)
     remove_surplus(workspace, report=tell)
     switch_off_stuck(workspace, report=tell)
     require(of_cluster(workspace.state.spec, workspace.folder, tell))
-    _switch_on(workspace, go_on)
+    (_go_over if workspace.state.upgrading else _switch_on)(workspace, go_on)
+
+
+def _ask_for_image(workspace: Workspace, image: Path) -> None:
+    """Write down which image machines shall boot. Apply may know it where the plan did not."""
+    from constellation_engine.local_cluster.image_change import require_possible
+    from constellation_engine.node_image.image_folder import ImageFolder
+
+    if image != workspace.state.spec.image:
+        require_possible(workspace, ImageFolder.open(image))
+        workspace.use_image(image)
 
 
 def _look(state: LocalMachines) -> LocalMachines | None:

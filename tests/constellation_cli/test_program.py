@@ -129,5 +129,5 @@ def test_every_command_has_examples_that_begin_with_the_command() -> None:
         if group.typer_instance is not None
         for command in group.typer_instance.registered_commands
     ]
-    assert len(commands) == 45
+    assert len(commands) == 46
     assert [name for name, epilog in commands if name not in epilog] == []

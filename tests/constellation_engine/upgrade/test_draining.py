@@ -25,8 +25,8 @@ from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from constellation_core.conditions import wait_for
 from constellation_core.errors import ConditionTimeoutError
-from constellation_engine.cluster.draining import HELD, booted_again, drain, hold, is_held, release
-from constellation_engine.errors import ClusterError, ObjectNotFoundError
+from constellation_engine.cluster.draining import HELD, booted_again, emptied, hold, is_held, release
+from constellation_engine.errors import ObjectNotFoundError
 from constellation_engine.testing.service_accounts import create_if_missing
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_pods_leave_but_those_that_belong_to_the_node(client: Client) -> None:
     run(client, "static", annotations={"kubernetes.io/config.mirror": "x"})
     run(client, "over")
     client.patch(Pod.Status, "over", Pod.Status(status=PodStatus(phase="Succeeded")), namespace=SPACE)
-    drain(client, NODE, timeout=20, report=lambda _: None)
+    wait_for([emptied(client, NODE)], timeout=20)
     assert names(client) == ["elsewhere", "of-a-daemon-set", "over", "static"]
 
 
@@ -158,12 +158,8 @@ def budget(client: Client) -> None:
 def test_a_budget_is_obeyed_and_named(client: Client) -> None:
     run(client, "needed")
     budget(client)
-    said: list[str] = []
-    with pytest.raises(ClusterError, match="drained/needed") as refused:
-        drain(client, NODE, timeout=1, report=said.append)
-    assert "PodDisruptionBudget" in refused.value.hint
-    assert said
-    assert said[0].startswith("worker-0: waiting for drained/needed (")
+    with pytest.raises(ConditionTimeoutError, match=r"worker-0 is empty .*waiting for drained/needed \(.*budget"):
+        wait_for([emptied(client, NODE)], timeout=1)
     assert names(client) == ["needed"]
 
 
@@ -178,6 +174,6 @@ def test_it_goes_on_when_the_budget_allows(client: Client) -> None:
 
     person = threading.Thread(target=relent)
     person.start()
-    drain(client, NODE, timeout=30, report=lambda _: asked.set())
+    wait_for([emptied(client, NODE)], timeout=30, progress=lambda *_: asked.set())
     person.join()
     assert names(client) == []

@@ -4,29 +4,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from lightkube.resources.apps_v1 import DaemonSet
-from lightkube.resources.core_v1 import Node
 
 from constellation_core.join_config import JoinConfig
 from constellation_core.names import NAMESPACE
-from constellation_engine.cluster.draining import HELD
 from constellation_engine.cluster.join_config import show
 from constellation_engine.errors import BringUpError
 from constellation_engine.local_cluster.convergence import converge, plan_cluster
 from constellation_engine.local_cluster.desired import DesiredCluster
-from constellation_engine.local_cluster.machines import places
-from constellation_engine.machines import Machine, machines
+from constellation_engine.machines import machines
 from constellation_engine.testing.kinds import serve_our_kinds
-from tests.terraform_provider_constellation.resources.standing_cluster import (
-    IMAGE,
-    PHASES,
-    START_MACHINES,
-    StandingCluster,
-)
+from tests.constellation_engine.upgrade.standing_nodes import Nodes
+from tests.terraform_provider_constellation.resources.standing_cluster import IMAGE, StandingCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,63 +28,7 @@ if TYPE_CHECKING:
     from constellation_engine.local_cluster import Workspace
     from constellation_engine.testing.control_plane import ControlPlane
 
-UPGRADE = "constellation_engine.local_cluster.upgrade"
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("quick_tpm", "_programs")]
-
-
-@dataclass(slots=True)
-class Nodes:
-    """What kubelets and verification do where machines boot nothing.
-
-    Attributes:
-        cluster: its API server.
-        booted: name of a machine → folder of the image that it booted last.
-        events: what happened, in order.
-        broken: folder of an image that does not prove what it must.
-    """
-
-    cluster: StandingCluster
-    booted: dict[str, str] = field(default_factory=dict)
-    events: list[str] = field(default_factory=list)
-    broken: str = ""
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        nodes = self
-
-        def start_machines(run: Any) -> None:  # noqa: ANN401 - the engine's own
-            START_MACHINES(run)
-            nodes.boot(run._workspace)
-
-        async def who_is_silent(workspace: Workspace, endpoints: list[Any], _report: object) -> None:
-            (one,) = endpoints
-            nodes.prove(one.name, workspace)
-
-        monkeypatch.setattr(f"{PHASES}._Run.start_machines", start_machines)
-        monkeypatch.setattr(f"{UPGRADE}.who_is_silent", who_is_silent)
-
-    def boot(self, workspace: Workspace) -> None:
-        """Report machines that booted another image than before."""
-        known = {node.metadata.name for node in self.cluster.client.list(Node) if node.metadata}
-        for place in places(workspace):
-            image = Machine(workspace.machines / place.name).spec.image.parent.name
-            if place.name in known and self.booted.get(place.name) != image:
-                self.booted[place.name] = image
-                self.events.append(f"{place.name} boots {image}")
-                self.cluster.report(place.name, ready=True, boot=f"of {image}")
-
-    def prove(self, name: str, workspace: Workspace) -> None:
-        assert self.held(name)
-        assert self.booted[name] == workspace.state.spec.image.name
-        if self.booted[name] == self.broken:
-            raise BringUpError(f"{name} does not prove it")
-        self.events.append(f"{name} proves it")
-
-    def held(self, name: str) -> bool:
-        node = self.cluster.client.get(Node, name)
-        cordoned = bool(node.spec and node.spec.unschedulable)
-        assert cordoned == (HELD in ((node.metadata.annotations if node.metadata else None) or {}))
-        return cordoned
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def machine(terraform: Workplace, name: str) -> Machine:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("_machines")
+@pytest.mark.usefixtures("_programs", "quick_tpm")
 class TestLife:
     def test_from_nothing_to_nothing(self, terraform: Workplace, image: Path) -> None:
         terraform.write(configuration(image))
