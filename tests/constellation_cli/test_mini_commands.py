@@ -35,7 +35,7 @@ def image(tmp_path: Path) -> Path:
 def stopped_machine(workspace: Workspace, image: Path) -> None:
     place = workspace.machines / "worker-0"
     place.mkdir(parents=True)
-    spec = MachineSpec(image=image, forwards=(Forward("verification", 30081, 1),))
+    spec = MachineSpec(image=image / "node.raw", forwards=(Forward("verification", 30081, 1),))
     (place / "spec.json").write_text(to_json(spec.settled({})))
 
 
@@ -65,6 +65,34 @@ def test_up_leaves_another_cluster_alone(constellation: Callable[..., Result], i
     result = constellation("mini", "up", "--image", image, "--workspace", tmp_path / "mini")
     assert result.exit_code == 1
     assert "is of another cluster: workers is 3, not 1" in result.stderr
+
+
+def test_up_with_another_image_says_how_to_get_there(
+    constellation: Callable[..., Result], image: Path, tmp_path: Path
+) -> None:
+    Workspace.create(tmp_path / "mini", ClusterSpec(image=image))
+    other = FakeImage(root=b"other" * 4096).write(tmp_path / "other").path
+    result = constellation("mini", "up", "--image", other, "--workspace", tmp_path / "mini")
+    assert result.exit_code == 1
+    assert "hint: constellation mini upgrade" in result.stderr
+
+
+def test_an_upgrade_that_cannot_be_changes_nothing(
+    constellation: Callable[..., Result], image: Path, tmp_path: Path
+) -> None:
+    workspace = Workspace.create(tmp_path / "mini", ClusterSpec(image=image))
+    before = workspace.state
+    other = FakeImage(root=b"other" * 4096).write(tmp_path / "other").path
+    for folder, named, said in (
+        ("mini", other, "the cluster is not up yet, and begins with the image"),
+        ("none", other, "expected the workspace of a cluster, there is none"),
+        ("mini", tmp_path / "nothing", "expected the folder of an image"),
+    ):
+        result = constellation("mini", "upgrade", named, "--workspace", tmp_path / folder)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr
+        assert "hint: " in result.stderr
+    assert Workspace.open(workspace.folder).state == before
 
 
 def test_up_without_an_image_says_what_makes_one(constellation: Callable[..., Result], tmp_path: Path) -> None:

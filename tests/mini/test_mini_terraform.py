@@ -20,7 +20,7 @@ from constellation_engine.node_image.targets import Profile
 from terraform_provider_constellation.main import ADDRESS
 from terraform_provider_constellation.packaging.mirror import Mirror, Tool
 from tests.mini.cluster import UP, Cluster
-from tests.node_image.built_images import kept_image
+from tests.node_image.built_images import kept_image, next_image
 from tests.terraform_provider_constellation.plugin.tools import TERRAFORM, install_from, program_of
 from tests.terraform_provider_constellation.real_terraform import Terraform
 
@@ -51,7 +51,7 @@ def applied(terraform: Terraform) -> None:
     assert result.status == 0, result.text
 
 
-def test_from_nothing_to_a_cluster_and_back(terraform: Terraform) -> None:
+def test_from_nothing_to_a_cluster_and_back(terraform: Terraform, repository: Path, tmp_path: Path) -> None:
     _apply_is_interrupted(terraform)
     running = _processes(terraform)
     _provider_is_killed(terraform)
@@ -66,6 +66,7 @@ def test_from_nothing_to_a_cluster_and_back(terraform: Terraform) -> None:
     _a_stopped_machine_is_seen_and_repaired(terraform, place)
     _a_changed_join_config_is_seen_and_repaired(terraform)
     _a_worker_leaves(terraform, place)
+    _machines_go_over_to_another_image(terraform, place, next_image(repository, tmp_path).path)
 
     assert all(_processes(terraform))
     assert terraform.run("destroy", "-auto-approve").status == 0
@@ -132,3 +133,17 @@ def _a_worker_leaves(terraform: Terraform, place: Cluster) -> None:
     applied(terraform)
     assert place.ready() == ["control-plane-0"]
     assert not terraform.differs()
+
+
+def _machines_go_over_to_another_image(terraform: Terraform, place: Cluster, image: Path) -> None:
+    """The one that is left is the only control plane: it is recovered, and proves the other image."""
+    uid = terraform.state("constellation_local_machines", "mini")["uid"]
+    terraform.environment["TF_VAR_image"] = str(image)
+    planned = terraform.run("plan").text
+    assert "constellation_local_machines.mini will be updated in-place" in planned
+    assert "must be replaced" not in planned
+    applied(terraform)
+    assert terraform.state("constellation_local_machines", "mini")["uid"] == uid
+    assert not terraform.differs()
+    assert place.ready() == ["control-plane-0"]
+    place.run("verify", "--image", str(image))
