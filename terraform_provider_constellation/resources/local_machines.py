@@ -11,6 +11,7 @@ the plan shows with its reason, and that apply repairs.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -106,7 +107,7 @@ class LocalMachinesResource(Resource[LocalMachines]):
     """Makes machines, looks at them, removes them."""
 
     name = "constellation_local_machines"
-    limits: ClassVar[TimeLimits] = TimeLimits()
+    limits: ClassVar[TimeLimits] = TimeLimits(update=timedelta(hours=2))  # another image: minutes for each machine
 
     async def plan(self, change: Change[LocalMachines]) -> None:
         """Say what there will be, as far as it follows from what is asked for, and plan repairs."""
