@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terraform_provider_constellation.plugin.errors import StartError
 from terraform_provider_constellation.plugin.serving.certificate import Credentials
 from terraform_provider_constellation.plugin.serving.handshake import Handshake, claim_stdout
+from terraform_provider_constellation.plugin.serving.imports import one_at_a_time
 from terraform_provider_constellation.plugin.serving.listener import listening
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def serve(make: Callable[[], Provider[Any]], *, address: str, arguments: Sequenc
     """
     debug = DEBUG in (sys.argv[1:] if arguments is None else arguments)
     out = claim_stdout()
+    one_at_a_time()
     try:
         if debug:
             _serve_debug(make, address, out)

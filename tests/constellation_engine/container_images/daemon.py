@@ -106,11 +106,20 @@ class Daemon:
 
     def _wait_until_ready(self, program: RunningProgram) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not (self.socket.exists() and self.images()):
+        while not self._has_images():
             program.check_alive()
             if time.monotonic() > deadline:
                 raise program.error(f"containerd had no images after {PATIENCE:.0f} s")
             time.sleep(0.05)
+
+    def _has_images(self) -> bool:
+        """Tell whether it answers and has some. It listens before it has begun to serve."""
+        try:
+            return self.socket.exists() and bool(self.images())
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return False
+            raise
 
 
 def _answer() -> Descriptor:
