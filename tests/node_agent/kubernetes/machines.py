@@ -98,7 +98,7 @@ class Machine:
     number: int
     folder: Path
     segment: Segment
-    version: str | None = None
+    version: str = ""
     _holder: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _init: int = 0
 
@@ -215,14 +215,14 @@ class Machine:
 
     def _furnish(self) -> None:
         """Put into its root what the image has."""
-        store = Store()
+        fetched = Store().fetch(PROGRAMS, kubernetes=self.version)
         programs = self.disk / "usr" / "bin"
         for folder in (programs, self.disk / "usr/lib/constellation/image", *map(self._below, _FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         for name in PROGRAMS:
             program = programs / name
             program.unlink(missing_ok=True)
-            program.symlink_to(store.path(name, kubernetes=self.version) if self.version else store.path(name))
+            program.symlink_to(fetched[name])
         systemctl = programs / "systemctl"
         systemctl.write_text(_SYSTEMCTL.format(python=_python()), encoding="utf-8")
         systemctl.chmod(0o755)

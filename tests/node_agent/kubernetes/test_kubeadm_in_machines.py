@@ -174,6 +174,7 @@ def test_no_bootstrap_token_is_left(control_plane: Machine) -> None:
     wait_for([Condition("tokens are gone", left)], timeout=60)
 
 
+@pytest.mark.timeout(1800)  # their programs are built where the cache does not have them
 @pytest.mark.parametrize("version", ["1.35.8", "1.34.10"])
 def test_older_releases_too(segment: Segment, tmp_path: Path, version: str) -> None:
     with Machine("control-plane-0", 11, tmp_path / "a", segment, version=version) as first:
