@@ -16,6 +16,7 @@ from constellation_engine.debian.mirror import machine_mirrors
 from constellation_engine.errors import NodeImageError
 from constellation_engine.node_image.build import ImageRequest, build
 from constellation_engine.node_image.image_folder import ImageFile
+from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.node_image.targets import Target
 from tests.node_image.built_images import KEY
 
@@ -56,11 +57,13 @@ def share_packages(cache: Path) -> None:
 
 
 def test_an_image_is_built_again_from_the_list_of_its_packages_bit_by_bit(
-    release_image: ImageFolder, repository: Path, tmp_path: Path
+    release_image: ImageFolder, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another folder, no trees of earlier builds, and no mirror: only the packages that the list names."""
     share_packages(tmp_path)
     listed = release_image.place(ImageFile.PACKAGES)
+    built = PackageManifest.from_document(listed.read_bytes()).source_date  # commits that change no source came since
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(built.timestamp())))
     again = build(tmp_path / "again", request(repository, tmp_path, manifest=listed), report=lambda _: None)
     different = [file for file in COMPARED if not cmp(release_image.place(file), again.place(file), shallow=False)]
     assert different == []
