@@ -16,7 +16,6 @@ Whoever is started without it in a boot that is marked cannot go on, as before, 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -24,14 +23,13 @@ from typing import TYPE_CHECKING, Final
 from constellation_core.keys.derivation import SECRET_SIZE
 from constellation_core.keys.secret import Secret
 from node_agent.errors import PermanentError
+from node_agent.sealing import is_sealed, seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
 OPTION: Final = "--inherited"
-
-_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 def begin_anew(secret: Secret, program: Sequence[str] = sys.orig_argv) -> NoReturn:
@@ -50,7 +48,7 @@ def hand_over(secret: Secret) -> int:
     """Put a secret into sealed memory; give its descriptor."""
     descriptor = os.memfd_create("succession", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.write(descriptor, secret.reveal())
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    seal(descriptor)
     return descriptor
 
 
@@ -64,8 +62,8 @@ def take_over(descriptor: int) -> Secret:
         PermanentError: there is none, or something else is behind it.
     """
     try:
-        with os.fdopen(descriptor, "rb") as memory:
-            sealed = fcntl.fcntl(memory, fcntl.F_GET_SEALS) == _SEALS
+        with os.fdopen(descriptor, "rb"):
+            sealed = is_sealed(descriptor)
             content = os.pread(descriptor, SECRET_SIZE + 1, 0)
     except OSError as error:
         raise PermanentError(f"the agent before this one left nothing: {error.strerror}") from None

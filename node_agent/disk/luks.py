@@ -11,7 +11,6 @@ cost time: PBKDF2 with the least count that LUKS2 allows. (Argon2id is for passp
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -22,6 +21,7 @@ from node_agent.disk.descriptors import path_of, readable
 from node_agent.disk.header import COPY_SIZE
 from node_agent.errors import PermanentError
 from node_agent.programs import run
+from node_agent.sealing import seal
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -38,7 +38,6 @@ _XTS_BITS: Final = 512
 _THROW_AWAY_SLOT: Final = "0"
 _STRETCHING: Final = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", str(ITERATIONS), "--hash", "sha256")
 _FROM_STDIN: Final = ("--key-file", "-", "--keyfile-size", str(KEY_LENGTH))
-_SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 class HeaderInMemory:
@@ -71,7 +70,7 @@ class HeaderInMemory:
 
     def seal(self) -> None:
         """Let nobody change it, not even ourselves."""
-        fcntl.fcntl(self._file, fcntl.F_ADD_SEALS, _SEALS)
+        seal(self._file)
 
     async def format(self, device: Path, key: Secret, uuid: UUID) -> None:
         """Make a new header, and an area for data in which nothing can be read before it is written.

@@ -259,12 +259,8 @@ class FakeMachine:
             with Tpm.open(tpm.address) as registers:
                 for register, digest in _MEASURED.items():
                     registers.pcr_extend(register, digest)
-            boot = self._boot(run, state, tpm)
-            try:
+            async with self._living(run, state, tpm) as boot:
                 yield boot
-            finally:
-                boot.living.cancel()
-                await asyncio.gather(boot.living, return_exceptions=True)
 
     @asynccontextmanager
     async def again(self, boot: Boot, *, mark: bytes) -> AsyncIterator[Boot]:
@@ -274,12 +270,8 @@ class FakeMachine:
         with Tpm.open(boot.tpm.address) as registers:
             registers.pcr_event(15, mark)
         (boot.settings.run / FILE_NAME).unlink()
-        later = self._boot(boot.settings.run, boot.settings.state, boot.tpm)
-        try:
+        async with self._living(boot.settings.run, boot.settings.state, boot.tpm) as later:
             yield later
-        finally:
-            later.living.cancel()
-            await asyncio.gather(later.living, return_exceptions=True)
 
     @asynccontextmanager
     async def succeeded(self, boot: Boot, *, inherited: int) -> AsyncIterator[Boot]:
@@ -290,12 +282,18 @@ class FakeMachine:
             inherited: file descriptor of what that one hands over.
         """
         self.settings["inherited"] = inherited
-        later = self._boot(boot.settings.run, boot.settings.state, boot.tpm)
-        try:
+        async with self._living(boot.settings.run, boot.settings.state, boot.tpm) as later:
             yield later
+
+    @asynccontextmanager
+    async def _living(self, run: Path, state: Path, tpm: Swtpm) -> AsyncIterator[Boot]:
+        """Run an agent; it ends with the block."""
+        boot = self._boot(run, state, tpm)
+        try:
+            yield boot
         finally:
-            later.living.cancel()
-            await asyncio.gather(later.living, return_exceptions=True)
+            boot.living.cancel()
+            await asyncio.gather(boot.living, return_exceptions=True)
 
     def _boot(self, run: Path, state: Path, tpm: Swtpm) -> Boot:
         settings = Settings(
