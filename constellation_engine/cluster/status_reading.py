@@ -32,6 +32,7 @@ from constellation_engine.errors import ObjectNotFoundError
 
 if TYPE_CHECKING:
     from lightkube import Client
+    from lightkube.models.core_v1 import NodeCondition
 
     from constellation_engine.cluster.nodes import JoinRequest
 
@@ -69,8 +70,7 @@ def read_status(client: Client, now: datetime) -> ClusterStatus:
 
 def is_ready(node: Node) -> bool:
     """Whether a node is Ready."""
-    conditions = (node.status.conditions if node.status else None) or []
-    return any(one.type == "Ready" and one.status == "True" for one in conditions)
+    return any(one.status == "True" for one in _said_of_readiness(node))
 
 
 def is_running(pod: Pod) -> bool:
@@ -91,18 +91,22 @@ def _identities(client: Client) -> dict[str, str]:
 def _node(node: Node, identities: dict[str, str]) -> NodeStatus:
     status, labels = node.status, (node.metadata.labels if node.metadata else None) or {}
     about = status.nodeInfo if status else None
-    said = [one for one in (status.conditions if status else None) or () if one.type == "Ready"]
-    ready = any(one.status == "True" for one in said)
+    ready = is_ready(node)
+    reasons = (one.message or one.reason or "not Ready" for one in _said_of_readiness(node))
     return NodeStatus(
         name=_name(node),
         role=(Role.CONTROL_PLANE if _CONTROL_PLANE in labels else Role.WORKER).value,
         ready=ready,
-        reason="" if ready else next((one.message or one.reason or "not Ready" for one in said), "it never reported"),
+        reason="" if ready else next(reasons, "it never reported"),
         kubernetes=about.kubeletVersion if about else "",
         image=about.osImage if about else "",
         addresses=tuple(one.address for one in (status.addresses if status else None) or ()),
         identity=identities.get(_name(node), ""),
     )
+
+
+def _said_of_readiness(node: Node) -> list[NodeCondition]:
+    return [one for one in (node.status.conditions if node.status else None) or () if one.type == "Ready"]
 
 
 def _services(client: Client) -> tuple[ServiceStatus, ...]:

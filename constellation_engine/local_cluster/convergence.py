@@ -5,7 +5,7 @@
     plan = plan_cluster(folder, desired)
     plan.before, plan.after  # name of a thing → how it is, how it will be
     if plan.differs:
-        converge(folder, desired, plan, report=print, timeout=1800)
+        converge(folder, desired, plan, report=print, timeout=1800, drain_timeout=300)
 
 1. What cannot be is refused, and what this host lacks is said, before anything is made.
 2. Workers that are not asked for any more leave, and machines that cannot go on are switched off.
@@ -45,9 +45,6 @@ THERE: Final = "there"
 WELL: Final = "as it should be"
 JOIN_CONFIG: Final = "join-config"
 
-DRAIN_TIMEOUT: Final = 300.0  # seconds for the pods of one node to leave
-
-_IMAGE_OF: Final = "image of "
 _ALL_PHASES: Final = ", ".join(Phase)
 
 
@@ -133,7 +130,7 @@ def converge(
     *,
     report: Callable[[str], None],
     timeout: float,
-    drain_timeout: float = DRAIN_TIMEOUT,
+    drain_timeout: float,
 ) -> Workspace:
     """Do what a plan says.
 
@@ -171,7 +168,8 @@ def converge(
             drain_timeout=drain_timeout,
             images_follow=desired.join_config is None,
         )
-    elif JOIN_CONFIG in changing and plan.answers:
+        return workspace
+    if JOIN_CONFIG in changing and plan.answers:
         put_join_config(workspace, report)
     if changing - {JOIN_CONFIG}:
         bring_up(workspace, report=lambda step: report(str(step)), timeout=timeout)
@@ -194,17 +192,19 @@ def _plan_change(workspace: Workspace, desired: DesiredCluster, spec: ClusterSpe
     there = {one.name: str(one) for one in seen.machines if one.name in wanted or one.state != MISSING}
     there |= dict.fromkeys(seen.unwanted, THERE)
     states = dict.fromkeys(wanted, MISSING) | there
-    initialised, behind = bool(workspace.state.cluster_id), left_behind(workspace, spec.image)
+    initialised = bool(workspace.state.cluster_id)
+    behind = left_behind(workspace, spec.image)
+    images = {f"image of {name}": str(image) for name, image in behind.items() if name in wanted}
     before = {
         "workspace": THERE,
         **states,
-        **{f"{_IMAGE_OF}{name}": str(image) for name, image in behind.items() if name in wanted},
+        **images,
         "phases": ", ".join(phase for phase in Phase if phase not in seen.left) or "none",
         "cluster": "; ".join(seen.of_cluster) or (WELL if initialised else "not initialised"),
     }
     after = {name: RUNNING if name in wanted else ABSENT for name in states}
-    images = {name: str(spec.image) for name in before if name.startswith(_IMAGE_OF)}
-    plan = Plan(before, {"workspace": THERE, **after, **images, "phases": _ALL_PHASES, "cluster": WELL})
+    after |= dict.fromkeys(images, str(spec.image))
+    plan = Plan(before, {"workspace": THERE, **after, "phases": _ALL_PHASES, "cluster": WELL})
     return _with_settings(plan, workspace, desired, seen)
 
 

@@ -126,9 +126,9 @@ class DesiredCluster:
             return self.join_config
         there = join_config(workspace)
         if self.image not in (None, workspace.state.spec.image):
-            from constellation_engine.local_cluster.image_change import with_image  # noqa: PLC0415 - as above
+            from constellation_engine.local_cluster.image_change import with_images  # noqa: PLC0415 - as above
 
-            there = with_image(there, ImageFolder.open(self.image))
+            there = with_images(there, [ImageFolder.open(self.image)])
         asked: dict[str, Any] = {"max": self.max_control_planes, "approval": self.approval}
         limits = replace(there.control_planes, **{name: value for name, value in asked.items() if value is not None})
         return replace(there, control_planes=limits).to_yaml()

@@ -11,7 +11,7 @@ from attestation.errors import AttestationError
 from constellation_core.join_config import JoinConfig
 from constellation_engine.errors import WorkspaceError
 from constellation_engine.local_cluster.machines import booted_images
-from constellation_engine.local_cluster.settings import image_join_config, read_settings, write_settings
+from constellation_engine.local_cluster.settings import read_settings, write_settings
 from constellation_engine.node_image.image_folder import ImageFile, ImageFolder
 from constellation_engine.node_image.packages import PackageManifest
 from constellation_engine.services_image.build import NAME as SERVICES
@@ -62,18 +62,18 @@ def follow_images(workspace: Workspace) -> None:
     settings = read_settings(workspace)
     if not settings.join_config:
         return
-    config, usual = JoinConfig.from_yaml(settings.join_config), image_join_config(workspace)
-    if config.images:
-        followed = replace(config, image_key=usual.image_key, images=usual.images)
+    config = JoinConfig.from_yaml(settings.join_config)
+    followed = with_images(config, booted_images(workspace))
+    if followed != config:
         write_settings(workspace, replace(settings, join_config=followed.to_yaml()))
 
 
-def with_image(config: JoinConfig, image: ImageFolder) -> JoinConfig:
-    """Give a join-config with an image in the place of all others, if it lists any."""
+def with_images(config: JoinConfig, images: Sequence[ImageFolder]) -> JoinConfig:
+    """Give a join-config with these images in the place of all others, if it lists any; the first one's key signs."""
     if not config.images:
         return config
-    key = image.read(ImageFile.PUBLIC_KEY).decode("ascii")
-    return replace(config, image_key=key, images=(image.read_signed(),))
+    key = images[0].read(ImageFile.PUBLIC_KEY).decode("ascii")
+    return replace(config, image_key=key, images=tuple(image.read_signed() for image in images))
 
 
 def _differences(before: ImageFolder, after: ImageFolder) -> Iterator[str]:

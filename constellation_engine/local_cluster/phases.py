@@ -139,6 +139,41 @@ def tear_down(workspace: Workspace, *, report: Callable[[str], None]) -> None:
     shutil.rmtree(workspace.folder)
 
 
+def wait_or_fail(
+    condition: Condition,
+    *,
+    timeout: float,
+    tell: Callable[[str], None],
+    go_on: Callable[[], None],
+    hint: str,
+) -> None:
+    """Wait until something is so.
+
+    Args:
+        condition: what.
+        timeout: seconds.
+        tell: told what is missing, whenever that changes.
+        go_on: is asked before every look, and raises whatever shall end the waiting.
+        hint: what to do when it is not so in time.
+
+    Raises:
+        BringUpError: it is not so in time.
+    """
+
+    def check() -> str | Awaitable[str | None] | None:
+        go_on()
+        return condition.check()
+
+    def progress(_name: str, said: str) -> None:
+        if said:
+            tell(said)
+
+    try:
+        wait_for([replace(condition, check=check)], timeout=timeout, progress=progress)
+    except ConditionTimeoutError as error:
+        raise BringUpError(str(error), hint=hint) from error
+
+
 class _Run:
     """One call of `bring_up`."""
 
@@ -216,17 +251,5 @@ class _Run:
         return asyncio.run(watched())
 
     def _wait(self, condition: Condition) -> None:
-        def check() -> str | Awaitable[str | None] | None:
-            self._go_on()
-            return condition.check()
-
-        def progress(_name: str, said: str) -> None:
-            if said:
-                self.tell(said)
-
-        try:
-            wait_for([replace(condition, check=check)], timeout=self._timeout, progress=progress)
-        except ConditionTimeoutError as error:
-            raise BringUpError(
-                str(error), hint="constellation mini status; repeating the command goes on where it was"
-            ) from error
+        hint = "constellation mini status; repeating the command goes on where it was"
+        wait_or_fail(condition, timeout=self._timeout, tell=self.tell, go_on=self._go_on, hint=hint)

@@ -9,6 +9,7 @@
    b. its power is cut, and its disk becomes the other image's;
    c. its node is Ready in another boot, and proves the new image; control planes that wait for recovery get it;
    d. pods may come again.
+3. `phases.bring_up` finishes, and from then on only who boots the new image may join.
 
 What a machine boots is in its description, and that its node is held is an annotation of that: whoever is interrupted
 goes on by upgrading again. Whoever wants back upgrades to the image of before.
@@ -18,14 +19,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from constellation_core.conditions import Condition, wait_for
-from constellation_core.errors import ConditionTimeoutError
+from constellation_core.conditions import Condition
 from constellation_core.roles import Role
 from constellation_engine.cluster.draining import booted_again, emptied, hold, is_held, release
-from constellation_engine.errors import BringUpError, ObjectNotFoundError
+from constellation_engine.errors import ObjectNotFoundError
 from constellation_engine.local_cluster import objects, phases
 from constellation_engine.local_cluster.image_change import follow_images
 from constellation_engine.local_cluster.machines import places, verification_endpoints
@@ -35,7 +35,7 @@ from constellation_engine.machines import Machine
 from constellation_engine.node_image.image_folder import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Sequence
 
     from constellation_engine.local_cluster.workspace import Workspace
 
@@ -53,7 +53,7 @@ def upgrade(
     images_follow: bool = True,
     go_on: Callable[[], None] = lambda: None,
 ) -> None:
-    """Let all machines boot the image that the workspace asks for. Those that do already are left alone.
+    """Let all machines boot the image that the workspace asks for, and finish. Those that do already are left alone.
 
     Args:
         workspace: of the cluster; see `Workspace.use_image`, and before that `image_change.require_possible`.
@@ -78,6 +78,7 @@ def upgrade(
     if images_follow:
         follow_images(workspace)
     workspace.upgraded()
+    run.finish()  # 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class _Upgrade:
     go_on: Callable[[], None]
 
     def prepare(self) -> None:
-        self._let_machines_run()
+        self._bring_up((Phase.INFRASTRUCTURE, Phase.INIT))
         objects.put_join_config(self.workspace, self.report)
         for wanted in objects.services(self.workspace):
             asyncio.run(objects.apply(self.workspace, wanted, self.report))
@@ -103,7 +104,7 @@ class _Upgrade:
             self.report(f"{name}: goes over to {disk.parent}")
             machine.stop()  # b
             machine.change_image(disk)
-            self._let_machines_run()
+            self._bring_up((Phase.INFRASTRUCTURE, Phase.INIT))  # a control plane that waits for recovery gets it
         with objects.client_of(self.workspace) as client:
             if is_held(client, name):
                 self._wait(booted_again(client, name))  # c
@@ -121,13 +122,16 @@ class _Upgrade:
                     hint="may their PodDisruptionBudget be less strict for a while? Repeating goes on where it was",
                 )
 
-    def _let_machines_run(self) -> None:
-        """Switch on what is off. Control planes that wait for recovery get it, and the API server answers."""
+    def finish(self) -> None:
+        self._bring_up(tuple(Phase))
+        objects.put_join_config(self.workspace, self.report)
+
+    def _bring_up(self, wanted: Sequence[Phase]) -> None:
         phases.bring_up(
             self.workspace,
             report=lambda step: self.report(str(step)),
             timeout=self.timeout,
-            phases=(Phase.INFRASTRUCTURE, Phase.INIT),
+            phases=wanted,
             go_on=self.go_on,
         )
 
@@ -136,15 +140,4 @@ class _Upgrade:
         return asyncio.run(who_is_silent(self.workspace, endpoints, self.report))
 
     def _wait(self, condition: Condition, *, timeout: float | None = None, hint: str = _GO_BACK) -> None:
-        def check() -> str | Awaitable[str | None] | None:
-            self.go_on()
-            return condition.check()
-
-        def progress(_name: str, said: str) -> None:
-            if said:
-                self.report(said)
-
-        try:
-            wait_for([replace(condition, check=check)], timeout=timeout or self.timeout, progress=progress)
-        except ConditionTimeoutError as error:
-            raise BringUpError(str(error), hint=hint) from error
+        phases.wait_or_fail(condition, timeout=timeout or self.timeout, tell=self.report, go_on=self.go_on, hint=hint)

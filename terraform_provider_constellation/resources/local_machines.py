@@ -226,15 +226,10 @@ def _can_go_over(prior: LocalMachines, planned: LocalMachines) -> bool:
 
 
 def _go_over(workspace: Workspace, go_on: Callable[[], None]) -> None:
-    """Let machines boot the image that the workspace asks for, and bring the cluster to its end."""
-    from constellation_engine.local_cluster import bring_up
-    from constellation_engine.local_cluster.objects import put_join_config
     from constellation_engine.local_cluster.phases import DEFAULT_TIMEOUT
     from constellation_engine.local_cluster.upgrade import upgrade
 
     upgrade(workspace, report=tell, timeout=DEFAULT_TIMEOUT, go_on=go_on)
-    bring_up(workspace, report=tell, go_on=go_on)
-    put_join_config(workspace, tell)
 
 
 def _bring_to(workspace: Workspace, plan: LocalMachines, go_on: Callable[[], None]) -> None:

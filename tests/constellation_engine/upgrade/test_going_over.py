@@ -58,7 +58,8 @@ def folder(tmp_path: Path, nodes: Nodes) -> Iterator[Path]:
 def go(folder: Path, **wanted: Any) -> Workspace:  # noqa: ANN401 - as DesiredCluster says
     """Converge, and see that nothing is left to do."""
     desired = DesiredCluster(**wanted)
-    workspace = converge(folder, desired, plan_cluster(folder, desired), report=lambda _: None, timeout=10)
+    plan = plan_cluster(folder, desired)
+    workspace = converge(folder, desired, plan, report=lambda _: None, timeout=10, drain_timeout=10)
     plan = plan_cluster(folder, desired)
     assert not plan.differs, plan.changing
     return workspace
